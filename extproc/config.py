@@ -1,0 +1,446 @@
+"""`headgate.yaml` and the teams file: typed, closed (unknown fields are errors), read here and nowhere else.
+
+What users write is in these pydantic models; what the request path uses (`Route`, `Limits`, `Directory`) is made from
+them and is a different type. Every error names the file, the field and what is expected, and stops start-up.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from extproc.errors import OperatorError
+from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, Principal, PrincipalSource, Route
+
+
+def _resolved(value: Path, info: ValidationInfo) -> Path:
+    """Relative paths are relative to the file they stand in."""
+    base = (info.context or {}).get("base")
+    return (base / value) if base is not None else value
+
+
+LocalPath = Annotated[Path, AfterValidator(_resolved)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Secret(Settings):
+    """Where a secret lies: exactly one of the three. It is read when it is needed and never printed."""
+
+    env: str | None = Field(None, description="Name of an environment variable")
+    file: LocalPath | None = Field(None, description="File that holds the secret; trailing white space is ignored")
+    value: str | None = Field(None, repr=False, description="The secret itself: for examples and tests only")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Secret:
+        if sum(x is not None for x in (self.env, self.file, self.value)) != 1:
+            raise ValueError("give exactly one of env, file, value")
+        return self
+
+    def read(self) -> str:
+        """The secret. Raises `OperatorError` naming where it should have been."""
+        if self.value is not None:
+            return self.value
+        if self.env is not None:
+            text = os.environ.get(self.env, "").strip()
+            where = f"environment variable {self.env}"
+        else:
+            assert self.file is not None
+            try:
+                text = self.file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise OperatorError(
+                    "secret_unreadable", f"cannot read secret file {self.file}: {error.strerror}"
+                ) from None
+            where = f"secret file {self.file}"
+        if not text:
+            raise OperatorError("secret_empty", f"{where} is empty or not set")
+        return text
+
+
+class ListenerTls(Settings):
+    certificate: LocalPath
+    private_key: LocalPath
+    client_ca: LocalPath | None = Field(
+        None, description="CA that client certificates must chain to; needed for `certificate`"
+    )
+
+
+class Listener(Settings):
+    address: str = Field("127.0.0.1:8080", description="host:port that Envoy listens on")
+    tls: ListenerTls | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _host_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("expected host:port")
+        return value
+
+
+class ProviderCredential(Settings):
+    header: str = Field(
+        "authorization", pattern=r"^[a-z0-9-]+$", description="Request header that carries the provider's key"
+    )
+    prefix: str = Field("", description='What stands before the key in that header, e.g. "Bearer "')
+    secret: Secret
+
+
+class Provider(Settings):
+    name: str = Field(description="OTel gen_ai.provider.name: openai, anthropic, azure.ai.openai, …")
+    endpoint: str = Field(description="https://host[:port] of the provider")
+    credential: ProviderCredential | None = Field(None, description="Needed by routes with `credentials: inject`")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+            raise ValueError("expected http(s)://host[:port] without a path")
+        return value
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.endpoint).hostname or ""
+
+
+class Match(Settings):
+    prefix: str = Field(
+        "", pattern=r"^(/[a-z0-9._-]+)*$", description="Path prefix; Envoy takes it off before the provider sees it"
+    )
+    hosts: tuple[str, ...] = Field((), description="Host names; empty means any")
+
+    @model_validator(mode="after")
+    def _something(self) -> Match:
+        if not self.prefix and not self.hosts:
+            raise ValueError("give prefix, hosts or both")
+        return self
+
+
+class RouteSettings(Settings):
+    name: Identifier
+    match: Match
+    provider: Identifier = Field(description="Key in `providers`")
+    mode: Mode
+    credentials: Credentials
+    authentication: Literal["api_key", "jwt", "certificate", "none"]
+    on_disk_full: OnDiskFull = OnDiskFull.DENY
+    durability: Durability = Durability.STANDARD
+    retries: int = Field(1, ge=0, le=5, description="Upstream retries by Envoy before the first response byte")
+    timeout_s: float = Field(600, gt=0, description="Envoy's route timeout, whole response included")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RouteSettings:
+        if self.mode is Mode.SHADOW and self.durability is Durability.STRICT:
+            raise ValueError("durability: strict needs mode: enforce (in shadow nothing waits for the disk)")
+        if self.credentials is Credentials.INJECT and self.authentication == "none":
+            raise ValueError("credentials: inject with authentication: none would lend the provider's key to anybody")
+        return self
+
+
+class Jwt(Settings):
+    issuer: str
+    audiences: tuple[str, ...] = ()
+    jwks_file: LocalPath = Field(description="JSON Web Key Set that Envoy verifies tokens with")
+
+
+class Policy(Settings):
+    bundle: LocalPath = Field(Path("policies"), description="Folder or bundle archive that OPA serves")
+    socket: LocalPath | None = Field(None, description="OPA's Unix socket; default: run_dir/opa.sock")
+    deadline_ms: int = Field(250, ge=5, le=10_000, description="After this, OPA counts as down for the exchange")
+
+
+class LimitSettings(Settings):
+    body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, le=1 << 30)
+    inflight_bytes_max: int = Field(512 * 1024 * 1024, ge=1024, description="All bodies held at once by one extproc")
+    open_exchanges_max: int = Field(4096, ge=1)
+    decoded_ratio_max: int = Field(100, ge=1)
+    json_depth_max: int = Field(128, ge=8, le=900)
+    findings_max: int = Field(10_000, ge=1)
+    inspect_ms_max: int = Field(1_500, ge=10, description="CPU for one body, off the event loop when it is large")
+    inline_bytes_max: int = Field(64 * 1024, ge=0, description="Larger bodies are inspected in a worker process")
+    workers: int = Field(1, ge=1, le=64, description="Inspection worker processes")
+    drain_ms_max: int = Field(10_000, ge=0, description="How long SIGTERM waits for open exchanges")
+
+
+class Capture(Settings):
+    spool_dir: LocalPath = Path("spool")
+    archive_dir: LocalPath = Path("archive")
+    segment_bytes_max: int = Field(64 * 1024 * 1024, ge=4096)
+    spool_bytes_max: int = Field(
+        10 * 1024 * 1024 * 1024, ge=65536, description="A spool this large counts as a full disk"
+    )
+    sync_ms_max: int = Field(200, ge=1, description="Bound between a frame and its fdatasync with durability: standard")
+    flush_interval_s: float = Field(10, gt=0, description="Rows become queryable within this time")
+
+
+class Telemetry(Settings):
+    metrics_address: str | None = Field("127.0.0.1:9464", description="host:port for Prometheus; null turns it off")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: LocalPath | None = Field(None, description="Envoy's JSON access log; default: run_dir/access.log")
+
+
+class Configuration(Settings):
+    """`headgate.yaml`. Relative paths are relative to the file."""
+
+    version: Literal[1] = 1
+    replica_id: Identifier = "local"
+    run_dir: LocalPath = Field(Path("run"), description="Unix sockets and rendered files")
+    listener: Listener
+    teams: LocalPath = Field(Path("teams.yaml"), description="Who calls: teams, projects, callers, keys")
+    fingerprint_key: Secret | None = Field(
+        None, description="Keys the fingerprints of clients' provider keys (passthrough)"
+    )
+    providers: dict[Identifier, Provider]
+    routes: tuple[RouteSettings, ...]
+    jwt: Jwt | None = None
+    policy: Policy
+    limits: LimitSettings
+    capture: Capture
+    telemetry: Telemetry
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_have_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise ValueError("expected a mapping of settings")  # noqa: TRY004 (pydantic wants ValueError)
+        return {"listener": {}, "policy": {}, "limits": {}, "capture": {}, "telemetry": {}} | data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Configuration:
+        names = [route.name for route in self.routes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"routes: the name {name!r} is used twice")
+        for route in self.routes:
+            where = f"routes[{route.name}]"
+            provider = self.providers.get(route.provider)
+            if provider is None:
+                raise ValueError(
+                    f"{where}.provider: {route.provider!r} is not in providers ({', '.join(self.providers)})"
+                )
+            if route.credentials is Credentials.INJECT and provider.credential is None:
+                raise ValueError(f"{where}: credentials: inject needs providers.{route.provider}.credential")
+            if route.authentication == "jwt" and self.jwt is None:
+                raise ValueError(f"{where}: authentication: jwt needs the jwt section")
+            if route.authentication == "certificate" and (
+                self.listener.tls is None or self.listener.tls.client_ca is None
+            ):
+                raise ValueError(f"{where}: authentication: certificate needs listener.tls.client_ca")
+            if route.authentication == "none" and self.fingerprint_key is None:
+                raise ValueError(
+                    f"{where}: authentication: none recognises callers by key fingerprint: set fingerprint_key"
+                )
+        return self
+
+    @property
+    def extproc_socket(self) -> Path:
+        return self.run_dir / "extproc.sock"
+
+    @property
+    def opa_socket(self) -> Path:
+        return self.policy.socket or self.run_dir / "opa.sock"
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.run_dir / "envoy-admin.sock"
+
+    @property
+    def access_log(self) -> Path:
+        return self.telemetry.access_log or self.run_dir / "access.log"
+
+    def route_table(self) -> Mapping[str, Route]:
+        """The request path's view of the routes, by name."""
+        return {
+            route.name: Route(
+                name=route.name,
+                provider=self.providers[route.provider].name,
+                host=self.providers[route.provider].host,
+                mode=route.mode,
+                credentials=route.credentials,
+                authentication=PrincipalSource.PROVIDER_KEY
+                if route.authentication == "none"
+                else PrincipalSource(route.authentication),
+                prefix=route.match.prefix,
+                on_disk_full=route.on_disk_full,
+                durability=route.durability,
+            )
+            for route in self.routes
+        }
+
+    def exchange_limits(self) -> Limits:
+        return Limits(
+            body_bytes_max=self.limits.body_bytes_max,
+            decoded_ratio_max=self.limits.decoded_ratio_max,
+            json_depth_max=self.limits.json_depth_max,
+            findings_max=self.limits.findings_max,
+            inspect_ms_max=self.limits.inspect_ms_max,
+        )
+
+
+class Caller(Settings):
+    """One app, person or workload, with exactly one proof."""
+
+    id: Identifier
+    api_key: Secret | None = Field(None, description="Client key that Envoy's api_key_auth filter checks")
+    jwt_subject: str | None = Field(None, description="`sub` of a token that Envoy's jwt_authn filter verified")
+    certificate: str | None = Field(None, description="URI SAN of the client certificate, e.g. spiffe://…")
+    provider_key: str | None = Field(
+        None, pattern=r"^[0-9a-f]{32}$", description="Fingerprint of the provider key (`headgate key fingerprint`)"
+    )
+    user: str | None = None
+    workload: str | None = None
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Caller:
+        proofs = (self.api_key, self.jwt_subject, self.certificate, self.provider_key)
+        if sum(x is not None for x in proofs) != 1:
+            raise ValueError("give exactly one of api_key, jwt_subject, certificate, provider_key")
+        return self
+
+
+class Project(Settings):
+    name: Identifier
+    environment: Identifier = "production"
+    cost_center: str | None = None
+    callers: tuple[Caller, ...] = ()
+
+
+class Team(Settings):
+    name: Identifier
+    cost_center: str | None = None
+    projects: tuple[Project, ...]
+
+
+class Teams(Settings):
+    """The teams file."""
+
+    teams: tuple[Team, ...]
+
+    @model_validator(mode="after")
+    def _unique(self) -> Teams:
+        seen: set[tuple[str, str]] = set()
+        for _, _, caller in self.callers():
+            for kind, value in (
+                ("id", caller.id),
+                ("jwt_subject", caller.jwt_subject),
+                ("certificate", caller.certificate),
+                ("provider_key", caller.provider_key),
+            ):
+                if value is None:
+                    continue
+                if (kind, value) in seen:
+                    raise ValueError(f"callers: {kind} {value!r} is used twice")
+                seen.add((kind, value))
+        return self
+
+    def callers(self) -> list[tuple[Team, Project, Caller]]:
+        return [
+            (team, project, caller) for team in self.teams for project in team.projects for caller in project.callers
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who a proof belongs to. Look-ups never fail: an unknown proof gives an unattributed principal."""
+
+    by_proof: Mapping[tuple[PrincipalSource, str], Principal] = field(default_factory=dict)
+
+    def principal(self, source: PrincipalSource, proof: str | None) -> Principal:
+        if proof is None:
+            return Principal(source=PrincipalSource.NONE)
+        known = self.by_proof.get((source, proof))
+        if known is not None:
+            return known
+        return Principal(source=source, fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None)
+
+    @classmethod
+    def of(cls, teams: Teams) -> Directory:
+        table: dict[tuple[PrincipalSource, str], Principal] = {}
+        for team, project, caller in teams.callers():
+            if caller.api_key is not None:
+                source, proof = PrincipalSource.API_KEY, caller.id
+            elif caller.jwt_subject is not None:
+                source, proof = PrincipalSource.JWT, caller.jwt_subject
+            elif caller.certificate is not None:
+                source, proof = PrincipalSource.CERTIFICATE, caller.certificate
+            else:
+                assert caller.provider_key is not None
+                source, proof = PrincipalSource.PROVIDER_KEY, caller.provider_key
+            table[source, proof] = Principal(
+                source=source,
+                caller=caller.id,
+                team=team.name,
+                project=project.name,
+                cost_center=project.cost_center or team.cost_center,
+                environment=project.environment,
+                user_id=caller.user,
+                workload=caller.workload,
+                fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None,
+            )
+        return cls(table)
+
+
+def fingerprint(key: str, provider_key: str) -> str:
+    """Keyed fingerprint of a provider key: the first 128 bits of HMAC-SHA256 (RFC 2104), as 32 hex digits."""
+    return hmac.new(key.encode(), provider_key.encode(), "sha256").hexdigest()[:32]
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OperatorError("config_unreadable", f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise OperatorError("config_syntax", f"{path}{line}: not valid YAML") from None
+
+
+def _located(path: Path, error: ValidationError) -> OperatorError:
+    lines = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        lines.append(f"{path}: {where}: {item['msg'].removeprefix('Value error, ')}")
+    return OperatorError("config_invalid", "\n".join(lines))
+
+
+_Model = TypeVar("_Model", bound=Settings)
+
+
+def _load(model: type[_Model], path: Path) -> _Model:
+    try:
+        return model.model_validate(_read_yaml(path) or {}, context={"base": path.resolve().parent})
+    except ValidationError as error:
+        raise _located(path, error) from None
+
+
+def load(path: Path) -> Configuration:
+    """Read and check `headgate.yaml`. Raises `OperatorError` with every fault, one a line: file, field, expectation."""
+    return _load(Configuration, path)
+
+
+def load_teams(path: Path) -> Teams:
+    """Read and check the teams file. Raises `OperatorError` likewise."""
+    return _load(Teams, path)
