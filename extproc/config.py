@@ -6,10 +6,8 @@ them and is a different type. Every error names the file, the field and what is 
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +26,7 @@ from pydantic import (
 
 from extproc.errors import OperatorError
 from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, Principal, PrincipalSource, Route
+from extproc.principal import Directory
 
 
 def _resolved(value: Path, info: ValidationInfo) -> Path:
@@ -361,50 +360,31 @@ class Teams(Settings):
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """Who a proof belongs to. Look-ups never fail: an unknown proof gives an unattributed principal."""
-
-    by_proof: Mapping[tuple[PrincipalSource, str], Principal] = field(default_factory=dict)
-
-    def principal(self, source: PrincipalSource, proof: str | None) -> Principal:
-        if proof is None:
-            return Principal(source=PrincipalSource.NONE)
-        known = self.by_proof.get((source, proof))
-        if known is not None:
-            return known
-        return Principal(source=source, fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None)
-
-    @classmethod
-    def of(cls, teams: Teams) -> Directory:
-        table: dict[tuple[PrincipalSource, str], Principal] = {}
-        for team, project, caller in teams.callers():
-            if caller.api_key is not None:
-                source, proof = PrincipalSource.API_KEY, caller.id
-            elif caller.jwt_subject is not None:
-                source, proof = PrincipalSource.JWT, caller.jwt_subject
-            elif caller.certificate is not None:
-                source, proof = PrincipalSource.CERTIFICATE, caller.certificate
-            else:
-                assert caller.provider_key is not None
-                source, proof = PrincipalSource.PROVIDER_KEY, caller.provider_key
-            table[source, proof] = Principal(
-                source=source,
-                caller=caller.id,
-                team=team.name,
-                project=project.name,
-                cost_center=project.cost_center or team.cost_center,
-                environment=project.environment,
-                user_id=caller.user,
-                workload=caller.workload,
-                fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None,
-            )
-        return cls(table)
-
-
-def fingerprint(key: str, provider_key: str) -> str:
-    """Keyed fingerprint of a provider key: the first 128 bits of HMAC-SHA256 (RFC 2104), as 32 hex digits."""
-    return hmac.new(key.encode(), provider_key.encode(), "sha256").hexdigest()[:32]
+def directory(teams: Teams, fingerprint_key: str | None) -> Directory:
+    """The request path's view of the teams file."""
+    table: dict[tuple[PrincipalSource, str], Principal] = {}
+    for team, project, caller in teams.callers():
+        if caller.api_key is not None:
+            source, proof = PrincipalSource.API_KEY, caller.id
+        elif caller.jwt_subject is not None:
+            source, proof = PrincipalSource.JWT, caller.jwt_subject
+        elif caller.certificate is not None:
+            source, proof = PrincipalSource.CERTIFICATE, caller.certificate
+        else:
+            assert caller.provider_key is not None
+            source, proof = PrincipalSource.PROVIDER_KEY, caller.provider_key
+        table[source, proof] = Principal(
+            source=source,
+            caller=caller.id,
+            team=team.name,
+            project=project.name,
+            cost_center=project.cost_center or team.cost_center,
+            environment=project.environment,
+            user_id=caller.user,
+            workload=caller.workload,
+            fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None,
+        )
+    return Directory(table, fingerprint_key)
 
 
 def _read_yaml(path: Path) -> Any:

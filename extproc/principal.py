@@ -1,0 +1,69 @@
+"""Who is calling: from what Envoy proved, looked up in the teams file. Pure.
+
+A client cannot name itself. Every proof comes from Envoy: the client id that its api_key_auth filter set (the client's own
+`x-headgate-*` headers are gone before that), the verified token's `sub`, the peer certificate's URI SAN. Only on a
+passthrough route without Envoy authentication is the caller known by a keyed fingerprint of the provider key it carries;
+the key itself is never kept.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from extproc.model import Principal, PrincipalSource, Route
+
+CLIENT_HEADER = "x-headgate-client"
+"""Set by Envoy's api_key_auth filter (`forwarding.header`)."""
+
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
+
+def fingerprint(key: str, provider_key: str) -> str:
+    """Keyed fingerprint of a provider key: the first 128 bits of HMAC-SHA256 (RFC 2104), as 32 hex digits."""
+    return hmac.new(key.encode(), provider_key.encode(), "sha256").hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who a proof belongs to. Look-ups never fail: an unknown proof gives an unattributed principal."""
+
+    by_proof: Mapping[tuple[PrincipalSource, str], Principal] = field(default_factory=dict, repr=False)
+    fingerprint_key: str | None = field(default=None, repr=False)
+
+    def principal(self, source: PrincipalSource, proof: str | None) -> Principal:
+        if proof is None:
+            return Principal(source=PrincipalSource.NONE)
+        known = self.by_proof.get((source, proof))
+        if known is not None:
+            return known
+        return Principal(source=source, fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None)
+
+    def identify(
+        self, route: Route, headers: Mapping[str, str], attributes: Mapping[str, str], jwt_subject: str | None
+    ) -> Principal:
+        """The caller of one request, by the proof that the route's configuration asks for and no other."""
+        match route.authentication:
+            case PrincipalSource.API_KEY:
+                proof = headers.get(CLIENT_HEADER)
+            case PrincipalSource.JWT:
+                proof = jwt_subject
+            case PrincipalSource.CERTIFICATE:
+                proof = attributes.get("connection.uri_san_peer_certificate")
+            case PrincipalSource.PROVIDER_KEY:
+                proof = self._fingerprint(headers)
+            case PrincipalSource.NONE:
+                proof = None
+        return self.principal(route.authentication, proof or None)
+
+    def _fingerprint(self, headers: Mapping[str, str]) -> str | None:
+        if self.fingerprint_key is None:
+            return None
+        for name in _KEY_HEADERS:
+            value = headers.get(name, "").strip()
+            if value:
+                scheme, _, rest = value.partition(" ")
+                secret = rest.strip() if rest and scheme.lower() == "bearer" else value
+                return fingerprint(self.fingerprint_key, secret)
+        return None
