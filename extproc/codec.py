@@ -18,6 +18,10 @@ class ResponseDecoder(Protocol):
     def terminal(self) -> bool:
         """True once the API's own terminal event has been fed (`[DONE]`, `message_stop`, the end of a JSON body)."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes kept for `finish` to read: large ones are finished off the event loop, in another process."""
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes, content coding already removed. Never raises: oddities become warnings."""
 

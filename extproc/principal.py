@@ -1,9 +1,9 @@
 """Who is calling: from what Envoy proved, looked up in the teams file. Pure.
 
-A client cannot name itself. Every proof comes from Envoy: the client id that its api_key_auth filter set (the client's own
-`x-headgate-*` headers are gone before that), the verified token's `sub`, the peer certificate's URI SAN. Only on a
-passthrough route without Envoy authentication is the caller known by a keyed fingerprint of the provider key it carries;
-the key itself is never kept.
+A client cannot name itself. Every proof comes from Envoy: the client id that its api_key_auth filter set (the client's
+own `x-headgate-*` headers are gone before that), the verified token's `sub`, the peer certificate's URI SAN. Only on a
+passthrough route without Envoy authentication is the caller known by a keyed fingerprint of the provider key that it
+carries; the key itself is never kept.
 """
 
 from __future__ import annotations

@@ -1,0 +1,67 @@
+"""What the first message of an exchange tells: the call, its route, its content coding. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from extproc.codec import Codec
+from extproc.events import StreamContext
+from extproc.memory import MemoryBudget
+from extproc.model import Call, Cost, Credentials, Limits, Mode, PrincipalSource, Route, Usage
+from extproc.principal import Directory
+
+UNKNOWN_ROUTE = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """All that an exchange knows of the world, passed in."""
+
+    replica_id: str
+    incarnation: str
+    routes: Mapping[str, Route]
+    directory: Directory
+    limits: Limits
+    memory: MemoryBudget
+    codec_for: Callable[[Call], Codec]
+    price: Callable[[str, str | None, Usage, int], Cost]
+    """(provider, model, usage, Unix ns of the request) → cost."""
+
+
+def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:
+    """The route that Envoy took (`xds.route_name`). One that we have no settings for is refused where Envoy waits."""
+    route = routes.get(context.attributes.get("xds.route_name", ""))
+    if route is None:
+        return Route(
+            name=UNKNOWN_ROUTE,
+            provider="unknown",
+            host="",
+            mode=Mode.SHADOW if context.observed else Mode.ENFORCE,
+            credentials=Credentials.PASSTHROUGH,
+            authentication=PrincipalSource.NONE,
+        )
+    if context.observed and route.mode is Mode.ENFORCE:
+        return replace(route, mode=Mode.SHADOW)  # Envoy does not wait for us: the row must not claim enforcement
+    return route
+
+
+def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, str]) -> Call:
+    """The call as the provider sees it. Without request headers (a filter before us answered) attributes tell."""
+    path = (headers.get(":path") or attributes.get("request.path") or "").partition("?")[0]
+    if route.prefix and (path == route.prefix or path.startswith(route.prefix + "/")):
+        path = path[len(route.prefix) :] or "/"
+    authority = headers.get(":authority") or attributes.get("request.host") or ""
+    return Call(
+        method=headers.get(":method") or attributes.get("request.method") or "",
+        path=path,
+        host=route.host or authority.rpartition("@")[2].partition(":")[0].lower(),
+        content_type=headers.get("content-type"),
+        content_encoding=content_coding(headers.get("content-encoding")),
+    )
+
+
+def content_coding(value: str | None) -> str | None:
+    """A content coding that means something: `identity` and empty are none (RFC 9110 §8.4)."""
+    text = (value or "").strip().lower()
+    return None if text in ("", "identity") else text

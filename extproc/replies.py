@@ -1,0 +1,57 @@
+"""The books of invariant 1: which of Envoy's messages wait for a reply, and for how long Envoy has waited. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from extproc.events import Message, Reply
+
+
+class Replies:
+    """Each message of an inline stream is owed exactly one reply, in order; none after an immediate response.
+
+    In observability mode Envoy waits for nothing: `owe` then records nothing.
+    """
+
+    def __init__(self) -> None:
+        self.inline = True
+        self.silent = False
+        """After an immediate response, an abort or the stream's end: nothing more may be sent."""
+        self.overhead_ns = 0
+        """Time that Envoy spent waiting for us, so far."""
+        self._owed: Counter[Message] = Counter()
+        self._waiting_since_ns = 0
+
+    def owe(self, message: Message, now_ns: int) -> None:
+        if not self.inline or self.silent:
+            return
+        if not self._owed.total():
+            self._waiting_since_ns = now_ns
+        self._owed[message] += 1
+
+    def owes(self, message: Message) -> bool:
+        return self._owed[message] > 0
+
+    def reply(
+        self,
+        message: Message,
+        now_ns: int,
+        *,
+        set_headers: tuple[tuple[str, str], ...] = (),
+        remove_headers: tuple[str, ...] = (),
+        body: bytes | None = None,
+    ) -> Reply:
+        """The one reply to `message`."""
+        assert self._owed[message] > 0, "a reply that nobody waits for"
+        assert not self.silent, "a reply after the last word"
+        self._owed[message] -= 1
+        if not self._owed.total():
+            self.overhead_ns += now_ns - self._waiting_since_ns
+        return Reply(message, set_headers, remove_headers, body)
+
+    def silence(self, now_ns: int) -> None:
+        """Nothing more will be sent."""
+        if self._owed.total():
+            self.overhead_ns += now_ns - self._waiting_since_ns
+        self._owed.clear()
+        self.silent = True

@@ -1,0 +1,148 @@
+"""The response side of an exchange: reads usage as bytes pass, keeps what may be archived, cuts it into parts. Pure.
+
+Every byte is hashed, counted and shown to the codec's decoder. Content is held only until it goes into a part, only as
+far as the obligations and limits allow, and while the judgement is still out it is held and not written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from capture.record import ResponsePart
+from extproc.codec import ResponseDecoder
+from extproc.errors import HeadgateError
+from extproc.framing.content_encoding import ContentDecoder, decoder
+from extproc.memory import MemoryBudget
+from extproc.model import Limits
+
+
+class ResponseTrack:
+    def __init__(self, exchange_id: str, limits: Limits, memory: MemoryBudget) -> None:
+        self.exchange_id = exchange_id
+        self.decoder: ResponseDecoder | None = None
+        self.http_status: int | None = None
+        self.total_bytes = 0
+        self.dropped_bytes = 0
+        self.warnings: list[str] = []
+        self._limits = limits
+        self._memory = memory
+        self._content_type: str | None = None
+        self._content_encoding: str | None = None
+        self._coding: ContentDecoder | None = None
+        self._sha256 = hashlib.sha256()
+        self._pending = bytearray()
+        self._kept_bytes = 0
+        self._next_index = 0
+        self._allowed: bool | None = None
+        self._dropped_state = "unjudged"
+        self._over_limit = False
+
+    def start(
+        self, *, status: int, content_type: str | None, content_encoding: str | None, codec_decoder: ResponseDecoder
+    ) -> None:
+        """The response's head."""
+        self.http_status = status
+        self._content_type = content_type
+        self._content_encoding = content_encoding
+        self.decoder = codec_decoder
+        if content_encoding is not None:
+            try:
+                self._coding = decoder(
+                    content_encoding,
+                    bytes_max=self._limits.body_bytes_max,
+                    ratio_max=self._limits.decoded_ratio_max,
+                )
+            except HeadgateError as error:
+                self._stop_decoding(error.code)
+
+    @property
+    def terminal(self) -> bool:
+        return self.decoder is not None and self.decoder.terminal
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._pending) or (self.http_status is not None and self._next_index == 0)
+
+    @property
+    def may_write(self) -> bool:
+        return self._allowed is not None
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes as they came. Never raises: what cannot be read or held is a warning and a count."""
+        self.total_bytes += len(data)
+        self._sha256.update(data)
+        self._decode(data)
+        if self._allowed is False:
+            return
+        fits = self._kept_bytes + len(data) <= self._limits.body_bytes_max
+        if self._over_limit or not fits or not self._memory.take(len(data)):
+            self._over_limit = True
+            self.dropped_bytes += len(data)
+            return
+        self._kept_bytes += len(data)
+        self._pending += data
+
+    def allow(self, *, keep: bool, dropped_state: str) -> None:
+        """The judgement is known: the response's text may (or may not) go into the archive."""
+        self._allowed = keep
+        self._dropped_state = dropped_state
+        if not keep:
+            self.release()
+
+    def release(self) -> None:
+        self._memory.give(len(self._pending))
+        self._pending = bytearray()
+
+    def take_part(self, at_ns: int, *, at_least: int = 0) -> ResponsePart | None:
+        """The next part frame, when `at_least` bytes are pending (0: whatever there is, the bare head included)."""
+        if self._allowed is None or not self.has_pending or len(self._pending) < at_least:
+            return None
+        head = self._next_index == 0
+        data = bytes(self._pending)
+        self.release()
+        part = ResponsePart(
+            exchange_id=self.exchange_id,
+            at_ns=at_ns,
+            index=self._next_index,
+            http_status=self.http_status if head else None,
+            content_type=self._content_type if head else None,
+            content_encoding=self._content_encoding if head else None,
+            data=data,
+        )
+        self._next_index += 1
+        return part
+
+    def lost_part(self, size_bytes: int) -> None:
+        """A part could not be written: the spool is full."""
+        self._over_limit = True
+        self.dropped_bytes += size_bytes
+
+    def content_state(self, *, whole: bool) -> str:
+        """The word for what of the response the archive holds."""
+        if self.total_bytes == 0:
+            return "none"
+        if not self._allowed:
+            return self._dropped_state
+        if self._over_limit:
+            return "over_limit"
+        return "exact" if whole else "partial"
+
+    def digest(self, *, whole: bool) -> bytes | None:
+        return self._sha256.digest() if whole and self.total_bytes else None
+
+    def _decode(self, data: bytes) -> None:
+        if self.decoder is None:
+            return
+        try:
+            plain = data if self._coding is None else self._coding.decode(data)
+        except HeadgateError as error:
+            self._stop_decoding(error.code)
+            return
+        if plain:
+            self.decoder.feed(plain)
+
+    def _stop_decoding(self, code: str) -> None:
+        """Usage can no longer be read from what passes; the bytes are kept all the same."""
+        self.warnings.append(code)
+        self._coding = None
+        self.decoder = None

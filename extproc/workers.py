@@ -1,0 +1,155 @@
+"""Inspection off the event loop: large bodies are decoded, scanned and rewritten in worker processes.
+
+Threads would not do: JSON parsers hold the GIL, so a 64 MiB body in a thread holds the loop all the same (invariant 9).
+A job that outlives its CPU budget gives a typed answer; a worker that dies fails its jobs and is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from extproc.codec import ResponseDecoder
+from extproc.codecs import CODECS
+from extproc.detectors import DETECTORS
+from extproc.errors import HeadgateError, LimitExceeded
+from extproc.events import Inspect, Inspected, Rewrite, RewriteFailed, Rewritten
+from extproc.inspection import inspect_request, rewrite_request
+from extproc.model import Finding, Inspection, Limits, Problem, ResponseFacts
+from extproc.scanner import Scanner
+
+_T = TypeVar("_T")
+
+
+def cpu_budget(inspect_ms_max: int) -> Callable[[], None]:
+    """A check that raises `LimitExceeded` once this thread has used its CPU allowance, counted from now."""
+    end = time.thread_time() + inspect_ms_max / 1_000
+
+    def check() -> None:
+        if time.thread_time() > end:
+            raise LimitExceeded("inspect_budget", "the request needs more inspection than this gateway allows")
+
+    return check
+
+
+@lru_cache(maxsize=1)
+def scanner() -> Scanner:
+    """This process's compiled detectors."""
+    return Scanner(DETECTORS)
+
+
+def inspect_body(
+    api: str, body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits
+) -> tuple[Inspection, bytes]:
+    """(Inspection, SHA-256 of the body as it came). Runs anywhere."""
+    inspection = inspect_request(
+        CODECS[api],
+        body,
+        content_type=content_type,
+        content_encoding=content_encoding,
+        scanner=scanner(),
+        limits=limits,
+        budget=cpu_budget(limits.inspect_ms_max),
+    )
+    return inspection, hashlib.sha256(body).digest()
+
+
+def rewrite_body(
+    body: bytes, findings: tuple[Finding, ...], entity_sets: tuple[frozenset[str], ...]
+) -> tuple[bytes, ...]:
+    """The body once for each set of entities, with the findings of those entities replaced."""
+    return tuple(rewrite_request(body, findings, entities) for entities in entity_sets)
+
+
+def finish_decoder(decoder: ResponseDecoder, complete: bool) -> ResponseFacts:
+    return decoder.finish(complete=complete)
+
+
+def _worker_started() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends the pool
+    scanner()
+
+
+class Workers:
+    """Runs the pure jobs: small ones in place, large ones in a pool of processes."""
+
+    def __init__(self, limits: Limits, *, processes: int, inline_bytes_max: int) -> None:
+        self._limits = limits
+        self._processes = processes
+        self._inline_bytes_max = inline_bytes_max
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Start the pool before the first large body needs it."""
+        self._pool = ProcessPoolExecutor(
+            self._processes, mp_context=multiprocessing.get_context("forkserver"), initializer=_worker_started
+        )
+        self._pool.submit(scanner)
+
+    def stop(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def small(self, size_bytes: int) -> bool:
+        return size_bytes <= self._inline_bytes_max
+
+    def inspect_now(self, effect: Inspect) -> Inspected:
+        inspection, digest = inspect_body(
+            effect.codec.api, effect.body, effect.content_type, effect.content_encoding, self._limits
+        )
+        return Inspected(inspection, digest)
+
+    async def inspect(self, effect: Inspect) -> Inspected:
+        try:
+            inspection, digest = await self._run(
+                inspect_body,
+                effect.codec.api,
+                effect.body,
+                effect.content_type,
+                effect.content_encoding,
+                self._limits,
+            )
+        except (HeadgateError, BrokenProcessPool) as error:
+            code = error.code if isinstance(error, HeadgateError) else "inspection_failed"
+            problem = Problem(code, "the request could not be inspected", 503)
+            return Inspected(Inspection(problem=problem))
+        return Inspected(inspection, digest)
+
+    def rewrite_now(self, effect: Rewrite) -> Rewritten | RewriteFailed:
+        try:
+            return Rewritten(rewrite_body(effect.body, effect.findings, effect.entity_sets))
+        except HeadgateError as error:
+            return RewriteFailed(error.code)
+
+    async def rewrite(self, effect: Rewrite) -> Rewritten | RewriteFailed:
+        try:
+            return Rewritten(await self._run(rewrite_body, effect.body, effect.findings, effect.entity_sets))
+        except HeadgateError as error:
+            return RewriteFailed(error.code)
+        except BrokenProcessPool:
+            return RewriteFailed("inspection_failed")
+
+    async def conclude(self, decoder: ResponseDecoder, *, complete: bool) -> ResponseFacts:
+        try:
+            return await self._run(finish_decoder, decoder, complete)
+        except BrokenProcessPool:
+            return ResponseFacts(warnings=("inspection_failed",))
+
+    async def _run(self, job: Callable[..., _T], *arguments: Any) -> _T:
+        assert self._pool is not None, "start() comes first"
+        pool = self._pool
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, job, *arguments)
+        except BrokenProcessPool:
+            if self._pool is pool:  # the first to notice replaces it
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.start()
+            raise
