@@ -1,0 +1,260 @@
+"""Personal data with a form of its own: what a pattern, a checksum and a word before it can tell for sure.
+
+Entities bear Presidio's names. Names and addresses of people need language understanding and are not here; neither are
+IP addresses, which prompts about software are full of without meaning a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import re2
+
+from extproc.recogniser import (
+    CONTEXT_BYTES,
+    PatternDetector,
+    Recogniser,
+    Span,
+    byte_after,
+    byte_before,
+    context,
+    options,
+)
+
+_DIGITS: Final = frozenset(b"0123456789")
+_NOT_DIGITS: Final = bytes(range(0x30)) + bytes(range(0x3A, 0x100))
+_ALNUM: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+
+def _context_words(words: str) -> re2._Regexp:
+    return re2.compile(rf"(?i)\b(?:{words})".encode(), options())
+
+
+# ── e-mail addresses ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+_FILE_ENDINGS: Final = frozenset(
+    b"png jpg jpeg gif svg webp ico css scss js mjs jsx ts tsx json html htm xml yaml yml toml txt pdf zip gz".split()
+)
+"""`icon@2x.png` is a file name."""
+
+
+def _email(text: bytes, start: int, end: int) -> Iterable[Span]:
+    local, _, domain = text[start:end].partition(b"@")
+    if domain.rpartition(b".")[2].lower() in _FILE_ENDINGS or b".." in local or local.endswith(b"."):
+        return ()
+    if local == b"git" and byte_after(text, end) in (b":", b"/"):
+        return ()  # git@host:owner/repository
+    if byte_before(text, start) == b":" and b"://" in text[max(0, start - CONTEXT_BYTES) : start].split()[-1]:
+        return ()  # scheme://user:password@host
+    return ((start, end, 0.9),)
+
+
+# ── payment cards ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_DOUBLED: Final = bytes(range(256)).translate(bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9))))
+_VALUE: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
+
+
+def luhn(digits: bytes) -> bool:
+    """ISO/IEC 7812-1 annex B over ASCII digits."""
+    return (sum(digits[-1::-2].translate(_VALUE)) + sum(digits[-2::-2].translate(_DOUBLED))) % 10 == 0
+
+
+def _issuer(digits: bytes) -> float:
+    """Score by issuer range and length (ISO/IEC 7812, the networks' published ranges); 0 for none.
+
+    Short and rare ranges collide with other numbers and need a word about cards before them: those score 0.4.
+    """
+    size, two, three, four = len(digits), int(digits[:2]), int(digits[:3]), int(digits[:4])
+    if digits[0] == 0x34 and size in (16, 19):  # Visa
+        return 0.95
+    if size == 16 and (51 <= two <= 55 or 2221 <= four <= 2720):  # Mastercard
+        return 0.95
+    if size == 15 and two in (34, 37):  # American Express
+        return 0.95
+    if 16 <= size <= 19 and (four == 6011 or 644 <= three <= 649 or two in (62, 65) or 3528 <= four <= 3589):
+        return 0.95  # Discover, UnionPay, JCB
+    if size == 14 and (300 <= three <= 305 or two in (36, 38, 39)):  # Diners Club
+        return 0.9
+    if (
+        (digits[0] == 0x34 and size == 13)  # Visa of old; also a German article number
+        or (size == 15 and four in (1800, 2131))  # JCB of old
+        or (12 <= size <= 19 and (two in (50, 56, 57, 58, 63, 67)))  # Maestro
+    ):
+        return 0.4
+    return 0.0
+
+
+_CARD_WORDS: Final = _context_words("card|credit|debit|visa|maestro|amex|mastercard|diners|jcb|cc|pan\\b|account")
+
+
+def _card(text: bytes, start: int, end: int) -> Iterable[Span]:
+    digits = text[start:end].translate(None, b" -")
+    score = _issuer(digits)
+    if score == 0 or digits.count(digits[:1]) == len(digits) or not luhn(digits):
+        return ()
+    if score < 0.5:
+        if _CARD_WORDS.search(context(text, start)) is None:
+            return ()
+        score = 0.8
+    # A decimal fraction, or a piece of a longer token, is no card.
+    if byte_before(text, start) in (b".", b"-", b"_") or (byte_after(text, end) in (b"-", b"_")):
+        return ()
+    return ((start, end, score),)
+
+
+def _cards_in_groups(text: bytes, start: int, end: int) -> Iterable[Span]:
+    """Groups of four digits may begin or go on with other numbers: try each window of four groups (16 digits)."""
+    position = start
+    while position + 19 <= end:
+        hit = tuple(_card(text, position, position + 19))
+        yield from hit
+        position += 20 if hit else 5
+
+
+# ── bank accounts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_IBAN_COUNTRIES: Final = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FK FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
+}
+"""Countries by length: SWIFT's IBAN registry (ISO 13616-1)."""
+_IBAN_LENGTHS: Final = {country: size for size, countries in _IBAN_COUNTRIES.items() for country in countries.split()}
+
+
+def iban_valid(compact: bytes) -> bool:
+    """ISO 7064 mod 97-10 over an upper-case IBAN without spaces."""
+    return int("".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+
+
+def _iban(text: bytes, start: int, end: int) -> Iterable[Span]:
+    wanted = _IBAN_LENGTHS[text[start : start + 2].decode("ascii").upper()]
+    compact = bytearray()
+    position = start
+    while position < end and len(compact) < wanted:
+        if text[position] in _ALNUM:
+            compact.append(text[position])
+        position += 1
+    if len(compact) != wanted or (position < len(text) and text[position] in _ALNUM):
+        return ()
+    return ((start, position, 0.95),) if iban_valid(bytes(compact).upper()) else ()
+
+
+# ── US social security numbers ───────────────────────────────────────────────────────────────────────────────────────
+
+_SSN_WORDS: Final = _context_words("ssn|social security|social sec")
+
+
+def _ssn(text: bytes, start: int, end: int) -> Iterable[Span]:
+    """Never issued: areas 000, 666 and 900 up, group 00, serial 0000 (SSA POMS RM 10201.035), and two in adverts."""
+    digits = text[start:end].translate(None, _NOT_DIGITS)
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    if area in (b"000", b"666") or area >= b"900" or group == b"00" or serial == b"0000":
+        return ()
+    if digits in (b"078051120", b"219099999"):
+        return ()
+    if byte_before(text, start) in (b"-", b".", b"+", b"/") or byte_after(text, end) in (b"-", b"/"):
+        return ()
+    named = _SSN_WORDS.search(context(text, start)) is not None
+    if text[start + 3 : start + 4] != b"-":
+        return ((start, end, 0.85),) if named else ()
+    return ((start, end, 0.95 if named else 0.85),)
+
+
+# ── telephone numbers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_PHONE_WORDS: Final = _context_words(
+    "phone|tel\\b|tel[.:]|telephone|mobile|cell|call me|call us|call him|call her|fax|whatsapp|sms|reach (?:me|us)|dial"
+    "|contact (?:me|us|number)|text me|hotline"
+)
+
+
+def _phone_digits(text: bytes, start: int, end: int) -> int:
+    return len(text[start:end].partition(b"x")[0].translate(None, _NOT_DIGITS))
+
+
+def _international(text: bytes, start: int, end: int) -> Iterable[Span]:
+    """E.164: a plus, at most 15 digits, no country code begins with 0."""
+    if byte_before(text, start) in (b"+", b"-", b"=", b"*", b"/", b")") or byte_before(text, start).isalnum():
+        return ()
+    if byte_after(text, end).isalnum() or text[start + 1] == 0x30 or not 8 <= _phone_digits(text, start, end) <= 15:
+        return ()
+    return ((start, end, 0.8),)
+
+
+def _north_american(text: bytes, start: int, end: int) -> Iterable[Span]:
+    if byte_before(text, start) in (b"-", b".", b"/", b"_", b"+") or byte_after(text, end) in (b"-", b"/", b"_"):
+        return ()
+    if byte_after(text, end) == b"." and text[end + 1 : end + 2].isdigit():
+        return ()
+    return ((start, end, 0.75),)
+
+
+def _named_phone(text: bytes, start: int, end: int) -> Iterable[Span]:
+    """Any national form, where a word before it says what it is."""
+    if not 7 <= _phone_digits(text, start, end) <= 14 or byte_before(text, start) in (b".", b"-", b"_", b"/"):
+        return ()
+    if byte_after(text, end) in (b"-", b"_", b"/") or _PHONE_WORDS.search(context(text, start)) is None:
+        return ()
+    return ((start, end, 0.7),)
+
+
+_EXTENSION: Final = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
+
+DETECTOR: Final = PatternDetector(
+    "pii",
+    "pii",
+    (
+        Recogniser(
+            "EMAIL_ADDRESS",
+            r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,6}[A-Za-z]{2,24}\b",
+            _email,
+            match_bytes_max=480,
+        ),
+        Recogniser("CREDIT_CARD", r"\b[0-9]{12,19}\b", _card, match_bytes_max=19),
+        Recogniser("CREDIT_CARD", r"\b[0-9]{4}(?:[ -][0-9]{4}){3,}\b", _cards_in_groups, match_bytes_max=19),
+        Recogniser("CREDIT_CARD", r"\b3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}\b", _card, match_bytes_max=17),
+        Recogniser(
+            "IBAN_CODE",
+            rf"(?i)\b(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}}",
+            _iban,
+            match_bytes_max=64,
+        ),
+        Recogniser("US_SSN", r"\b[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} |[0-9]{2})[0-9]{4}\b", _ssn, match_bytes_max=11),
+        Recogniser(
+            "PHONE_NUMBER",
+            r"\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6}" + _EXTENSION,
+            _international,
+            match_bytes_max=64,
+        ),
+        Recogniser(
+            "PHONE_NUMBER",
+            r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[.-][0-9]{4}" + _EXTENSION + r"\b",
+            _north_american,
+            match_bytes_max=32,
+        ),
+        Recogniser(
+            "PHONE_NUMBER",
+            r"(?:\(|\b)[0-9]{2,5}\)?(?:[ .-]?[0-9]{2,4}){1,4}" + _EXTENSION + r"\b",
+            _named_phone,
+            match_bytes_max=40,
+        ),
+    ),
+)
