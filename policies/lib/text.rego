@@ -1,0 +1,18 @@
+# METADATA
+# title: Names in messages
+# description: |
+#   A client chooses the model name and the path, and a message goes to logs, rows and back to people: only what looks
+#   like a name is repeated.
+package headgate.lib.text
+
+default printable(_) := "(unprintable)"
+
+# METADATA
+# description: The name itself when it looks like one, else "(unprintable)".
+printable(name) := name if regex.match(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$`, name)
+
+# METADATA
+# description: A list for people; says so when it is empty.
+listed(names) := concat(", ", names) if count(names) > 0
+
+listed(names) := "none" if count(names) == 0

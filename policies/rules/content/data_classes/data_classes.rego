@@ -1,0 +1,73 @@
+# METADATA
+# title: What may be done with personal data and secrets
+# description: |
+#   The team's `data_classes` say for each class of finding whether it passes, is replaced before it leaves, or stops
+#   the request. A class that is not named, and any other word, stops the request.
+# schemas:
+#   - input: schema.input
+# custom:
+#   id: content.data_classes
+#   severity: critical
+#   enforcement: enforce
+#   reads: [principal.team, findings, findings_truncated]
+package headgate.rules.content.data_classes
+
+import data.headgate.lib.team
+import data.headgate.lib.text
+import data.headgate.lib.verdict
+
+default _handling(_) := "deny"
+
+_handling(data_class) := word if {
+	word := team.settings.data_classes[data_class]
+	word in {"allow", "redact"}
+}
+
+# A finding without an entity or a class is still a finding.
+_found contains {"entity": entity, "data_class": data_class} if {
+	some finding in input.findings
+	entity := object.get(finding, "entity", "unknown")
+	data_class := object.get(finding, "data_class", "unknown")
+}
+
+_entities(data_class) := sort({found.entity | some found in _found; found.data_class == data_class})
+
+verdicts contains verdict.deny(rego.metadata.chain(), message) if {
+	some data_class in {found.data_class | some found in _found}
+	_handling(data_class) == "deny"
+	message := sprintf("the request holds %s (%s), which team %s must not send: take it out and try again", [
+		text.listed(_entities(data_class)),
+		data_class,
+		team.name,
+	])
+}
+
+verdicts contains verdict.redact(rego.metadata.chain(), message, entities) if {
+	some data_class in {found.data_class | some found in _found}
+	_handling(data_class) == "redact"
+	entities := _entities(data_class)
+	message := sprintf("%s (%s) is replaced before the request leaves, as team %s has to", [
+		text.listed(entities),
+		data_class,
+		team.name,
+	])
+}
+
+verdicts contains verdict.deny(rego.metadata.chain(), message) if {
+	not _searched
+	message := "the request was not searched for personal data and secrets: nothing passes unsearched"
+}
+
+default _searched := false
+
+_searched if is_array(input.findings)
+
+# Past the limit findings are not listed, so their classes are unknown.
+verdicts contains verdict.deny(rego.metadata.chain(), message) if {
+	not _all_listed
+	message := "the request holds more personal data or secrets than can be judged: split it and try again"
+}
+
+default _all_listed := false
+
+_all_listed if input.findings_truncated == false
