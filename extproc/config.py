@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -25,8 +25,10 @@ from pydantic import (
 )
 
 from extproc.errors import OperatorError
-from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, Principal, PrincipalSource, Route
-from extproc.principal import Directory
+from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, PrincipalSource, Route
+
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""`sun_path` of Linux's `sockaddr_un` without its terminating zero (unix(7))."""
 
 
 def _resolved(value: Path, info: ValidationInfo) -> Path:
@@ -88,6 +90,10 @@ class ListenerTls(Settings):
 class Listener(Settings):
     address: str = Field("127.0.0.1:8080", description="host:port that Envoy listens on")
     tls: ListenerTls | None = None
+    heap_bytes_max: int = Field(
+        2 * 1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Envoy's heap; near it, Envoy refuses new requests"
+    )
+    connections_max: int = Field(16_384, ge=1, description="Client connections, and requests per provider, at once")
 
     @field_validator("address")
     @classmethod
@@ -110,6 +116,7 @@ class Provider(Settings):
     name: str = Field(description="OTel gen_ai.provider.name: openai, anthropic, azure.ai.openai, …")
     endpoint: str = Field(description="https://host[:port] of the provider")
     credential: ProviderCredential | None = Field(None, description="Needed by routes with `credentials: inject`")
+    ca_file: LocalPath | None = Field(None, description="CA bundle for an https endpoint; default: the system's")
 
     @field_validator("endpoint")
     @classmethod
@@ -128,7 +135,9 @@ class Match(Settings):
     prefix: str = Field(
         "", pattern=r"^(/[a-z0-9._-]+)*$", description="Path prefix; Envoy takes it off before the provider sees it"
     )
-    hosts: tuple[str, ...] = Field((), description="Host names; empty means any")
+    hosts: tuple[str, ...] = Field(
+        (), description='Host names; empty means any. "*" means any too, and the provider is sent the client\'s own'
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Match:
@@ -251,6 +260,12 @@ class Configuration(Settings):
                 raise ValueError(
                     f"{where}: authentication: none recognises callers by key fingerprint: set fingerprint_key"
                 )
+        for socket in (self.extproc_socket, self.opa_socket, self.admin_socket):
+            if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
+                raise ValueError(
+                    f"run_dir: the Unix socket path {socket} is longer than {SOCKET_PATH_BYTES_MAX} bytes: "
+                    "set run_dir to a shorter path"
+                )
         return self
 
     @property
@@ -275,7 +290,8 @@ class Configuration(Settings):
             route.name: Route(
                 name=route.name,
                 provider=self.providers[route.provider].name,
-                host=self.providers[route.provider].host,
+                # Empty: the request's own host is the destination, and is what policy and the archive see.
+                host="" if "*" in route.match.hosts else self.providers[route.provider].host,
                 mode=route.mode,
                 credentials=route.credentials,
                 authentication=PrincipalSource.PROVIDER_KEY
@@ -358,33 +374,6 @@ class Teams(Settings):
         return [
             (team, project, caller) for team in self.teams for project in team.projects for caller in project.callers
         ]
-
-
-def directory(teams: Teams, fingerprint_key: str | None) -> Directory:
-    """The request path's view of the teams file."""
-    table: dict[tuple[PrincipalSource, str], Principal] = {}
-    for team, project, caller in teams.callers():
-        if caller.api_key is not None:
-            source, proof = PrincipalSource.API_KEY, caller.id
-        elif caller.jwt_subject is not None:
-            source, proof = PrincipalSource.JWT, caller.jwt_subject
-        elif caller.certificate is not None:
-            source, proof = PrincipalSource.CERTIFICATE, caller.certificate
-        else:
-            assert caller.provider_key is not None
-            source, proof = PrincipalSource.PROVIDER_KEY, caller.provider_key
-        table[source, proof] = Principal(
-            source=source,
-            caller=caller.id,
-            team=team.name,
-            project=project.name,
-            cost_center=project.cost_center or team.cost_center,
-            environment=project.environment,
-            user_id=caller.user,
-            workload=caller.workload,
-            fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None,
-        )
-    return Directory(table, fingerprint_key)
 
 
 def _read_yaml(path: Path) -> Any:

@@ -22,12 +22,14 @@ import uvloop
 from capture.spool.writer import SpoolWriter
 from extproc import wire
 from extproc.codecs import codec_for
-from extproc.config import Configuration, directory, load_teams
+from extproc.config import Configuration, Teams, load_teams
 from extproc.errors import OperatorError
 from extproc.memory import MemoryBudget
+from extproc.model import Principal, PrincipalSource
 from extproc.opa import OpaClient
 from extproc.opening import Surroundings
 from extproc.pricing import price
+from extproc.principal import Directory
 from extproc.recorder import Recorder
 from extproc.servicer import Servicer
 from extproc.telemetry import Metrics, configure_logs, serve_metrics
@@ -134,6 +136,33 @@ def _surroundings(configuration: Configuration, incarnation: str) -> Surrounding
         codec_for=codec_for,
         price=price,
     )
+
+
+def directory(teams: Teams, fingerprint_key: str | None) -> Directory:
+    """The request path's view of the teams file."""
+    table: dict[tuple[PrincipalSource, str], Principal] = {}
+    for team, project, caller in teams.callers():
+        if caller.api_key is not None:
+            source, proof = PrincipalSource.API_KEY, caller.id
+        elif caller.jwt_subject is not None:
+            source, proof = PrincipalSource.JWT, caller.jwt_subject
+        elif caller.certificate is not None:
+            source, proof = PrincipalSource.CERTIFICATE, caller.certificate
+        else:
+            assert caller.provider_key is not None
+            source, proof = PrincipalSource.PROVIDER_KEY, caller.provider_key
+        table[source, proof] = Principal(
+            source=source,
+            caller=caller.id,
+            team=team.name,
+            project=project.name,
+            cost_center=project.cost_center or team.cost_center,
+            environment=project.environment,
+            user_id=caller.user,
+            workload=caller.workload,
+            fingerprint=proof if source is PrincipalSource.PROVIDER_KEY else None,
+        )
+    return Directory(table, fingerprint_key)
 
 
 def _open_spool(configuration: Configuration, incarnation: str) -> SpoolWriter:
