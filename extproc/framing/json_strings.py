@@ -1,0 +1,186 @@
+"""The strings of a JSON document: where they are, and how to replace some without touching any other byte.
+
+A place is written as a JSON Pointer (RFC 6901): `/messages/0/content`. An object key is its value's pointer plus
+`#key`. A member whose *name* ends in `#key` would read the same, so that `#` is written `~2`, which RFC 6901 leaves
+unused:
+
+    {"a": "x", "a#key": "y"}       key "a"  →  /a#key        value "y"  →  /a~2key        key "a#key"  →  /a~2key#key
+
+Nothing here recurses, and a pointer is only written out when it is asked for: a document of many strings below one long
+key would otherwise cost its square.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import orjson
+
+from extproc.errors import LimitExceeded
+
+KEY_MARK = "#key"
+POINTER_CHARS_MAX = 2_048
+"""Longer pointers are refused: they are stored with every finding."""
+
+Place: TypeAlias = "tuple[Place, str | int] | None"
+"""A place as (container's place, key or index); None is the document itself."""
+
+
+def walk(document: Any) -> Iterator[tuple[Place, bool, str]]:
+    """Every string in document order as (place, is it the key of that place, text)."""
+    if type(document) is str:
+        yield None, False, document
+        return
+    open_containers: list[tuple[Iterator[tuple[str | int, Any]], Place, bool]] = []
+    _enter(open_containers, document, None)
+    while open_containers:
+        members, place, has_keys = open_containers[-1]
+        for token, value in members:
+            here = (place, token)
+            if has_keys:
+                assert type(token) is str
+                yield here, True, token
+            if type(value) is str:
+                yield here, False, value
+            elif type(value) is dict or type(value) is list:
+                _enter(open_containers, value, here)
+                break
+        else:
+            open_containers.pop()
+
+
+def _enter(
+    open_containers: list[tuple[Iterator[tuple[str | int, Any]], Place, bool]], value: Any, place: Place
+) -> None:
+    if type(value) is dict:
+        open_containers.append((iter(value.items()), place, True))
+    elif type(value) is list:
+        open_containers.append((enumerate(value), place, False))
+
+
+def pointer(place: Place, *, is_key: bool = False) -> str:
+    """`place` in words. Raises `LimitExceeded` (`pointer_too_long`) beyond `POINTER_CHARS_MAX`."""
+    tokens: list[str] = []
+    length = len(KEY_MARK) if is_key else 0
+    while place is not None:
+        place, token = place
+        text = escape(token) if type(token) is str else str(token)
+        length += len(text) + 1
+        if length > POINTER_CHARS_MAX:
+            raise LimitExceeded(
+                "pointer_too_long", f"a place in the body takes over {POINTER_CHARS_MAX} characters to name"
+            )
+        tokens.append(text)
+    tokens.append("")
+    return "/".join(reversed(tokens)) + (KEY_MARK if is_key else "")
+
+
+def escape(name: str) -> str:
+    """A member's name as a pointer token."""
+    token = name.replace("~", "~0").replace("/", "~1")
+    return token[: -len(KEY_MARK)] + "~2key" if token.endswith(KEY_MARK) else token
+
+
+def unescape(token: str) -> str:
+    """The inverse of `escape`."""
+    return token.replace("~2", "#").replace("~1", "/").replace("~0", "~")
+
+
+def strings(document: Any) -> Iterator[tuple[str, str]]:
+    """Every string value and object key as (pointer, text), in document order. Raises `LimitExceeded` as `pointer`."""
+    for place, is_key, text in walk(document):
+        yield pointer(place, is_key=is_key), text
+
+
+def string_at(document: Any, where: str) -> str:
+    """The string at a pointer as `strings` gives it. Raises `LookupError` when there is none."""
+    is_key = where.endswith(KEY_MARK)
+    value, last = document, ""
+    for token in where.removesuffix(KEY_MARK).split("/")[1:]:
+        last = unescape(token)
+        try:
+            value = value[int(last)] if type(value) is list else value[last]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise LookupError("no string at this pointer") from None
+    text = last if is_key else value
+    if type(text) is not str:
+        raise LookupError("no string at this pointer")
+    return text
+
+
+class _Edits:
+    """A tree of the places to edit, walked beside the text: a container without edits below it has no node."""
+
+    __slots__ = ("below", "key", "value")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Edits] = {}
+        self.key: str | None = None
+        self.value: str | None = None
+
+    @classmethod
+    def plan(cls, edits: Mapping[str, str]) -> _Edits:
+        root = cls()
+        for where, text in edits.items():
+            node = root
+            for token in where.removesuffix(KEY_MARK).split("/")[1:]:
+                node = node.below.setdefault(unescape(token), cls())
+            if where.endswith(KEY_MARK):
+                node.key = text
+            else:
+                node.value = text
+        return root
+
+
+# Possessive throughout: no backtracking, so linear whatever comes.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]', re.DOTALL)
+_QUOTE, _COMMA, _OPEN_OBJECT, _OPEN_ARRAY = b'",{['
+
+
+def replace_strings(body: bytes, edits: Mapping[str, str]) -> bytes:
+    """`body` with the strings at the given pointers replaced and every other byte as it was.
+
+    `body` must be JSON that `strict_json.parse` accepts. Raises `LookupError` when a pointer names no string of it:
+    then nothing must be forwarded, since something that was to be replaced would stay.
+    """
+    tree = _Edits.plan(edits)
+    pieces: list[bytes] = []
+    copied = applied = 0
+    outer: list[tuple[_Edits | None, bool, int]] = []
+    # Of the container we are in: its node, whether it has keys, the current member's index; then the member's node.
+    node: _Edits | None = None
+    has_keys, at_key, index = False, False, 0
+    member: _Edits | None = tree
+    for match in _TOKEN.finditer(body):
+        start = match.start()
+        kind = body[start]
+        if kind == _QUOTE:
+            if at_key:
+                at_key = False
+                member = node.below.get(orjson.loads(match.group())) if node else None
+                text = member.key if member else None
+            else:
+                text = member.value if member else None
+            if text is not None:
+                pieces += (body[copied:start], orjson.dumps(text))
+                copied = match.end()
+                applied += 1
+        elif kind == _COMMA:
+            at_key = has_keys
+            if not has_keys:
+                index += 1
+                member = node.below.get(str(index)) if node else None
+        elif kind in (_OPEN_OBJECT, _OPEN_ARRAY):
+            outer.append((node, has_keys, index))
+            node, has_keys, index = member, kind == _OPEN_OBJECT, 0
+            at_key = has_keys
+            member = node.below.get("0") if node and not has_keys else None
+        else:
+            node, has_keys, index = outer.pop()
+            at_key = False
+    if applied != len(edits):
+        raise LookupError("an edit points at no string of this body")
+    pieces.append(body[copied:])
+    return b"".join(pieces)
