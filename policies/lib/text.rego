@@ -12,7 +12,9 @@ default printable(_) := "(unprintable)"
 printable(name) := name if regex.match(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$`, name)
 
 # METADATA
-# description: A list for people; says so when it is empty.
-listed(names) := concat(", ", names) if count(names) > 0
+# description: |
+#   A list for people, whatever is in it; says so when it is empty. Always defined: where a message is undefined, its rule
+#   does not fire.
+default listed(_) := "none"
 
-listed(names) := "none" if count(names) == 0
+listed(names) := concat(", ", [sprintf("%v", [name]) | some name in names]) if count(names) > 0

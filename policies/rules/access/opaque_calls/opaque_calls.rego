@@ -26,6 +26,7 @@ permitted if {
 }
 
 permitted if {
+	input.request.api == "opaque"
 	some call in team.list("opaque_calls")
 	call.method == input.request.method
 	_plain_path(input.request.path)

@@ -60,7 +60,10 @@ verdicts contains verdict.deny(rego.metadata.chain(), message) if {
 
 default _searched := false
 
-_searched if is_array(input.findings)
+_searched if {
+	is_array(input.findings)
+	every finding in input.findings { is_object(finding) }
+}
 
 # Past the limit findings are not listed, so their classes are unknown.
 verdicts contains verdict.deny(rego.metadata.chain(), message) if {

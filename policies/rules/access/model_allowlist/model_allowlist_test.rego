@@ -1,0 +1,71 @@
+package headgate.rules.access.model_allowlist_test
+
+import data.headgate.fixture
+import data.headgate.rules.access.model_allowlist.verdicts
+
+allowed(model) if {
+	count(verdicts) == 0 with input as fixture.with_value("/request/model", model)
+		with data.data as fixture.settings
+}
+
+test_a_listed_model_passes if allowed("gpt-4o-mini")
+
+test_a_star_stands_for_any_rest_dots_included if {
+	allowed("claude-sonnet-4-5")
+	allowed("claude-3.5-sonnet")
+}
+
+test_a_listed_name_is_no_prefix if not allowed("gpt-4o-mini-2024-07-18")
+
+test_names_are_compared_as_they_are if not allowed("GPT-4o-mini")
+
+test_an_unlisted_model_is_denied_with_what_is_allowed if {
+	found := verdicts with input as fixture.with_value("/request/model", "gpt-5")
+		with data.data as fixture.settings
+	found == {{
+		"rule": "access.model_allowlist",
+		"message": "team blue may not use model gpt-5; allowed: gpt-4o-mini, claude-*",
+		"action": "deny",
+		"enforced": true,
+		"entities": [],
+	}}
+}
+
+test_text_in_the_place_of_a_model_is_not_repeated if {
+	some verdict in verdicts with input as fixture.with_value("/request/model", "my secret\nis this")
+		with data.data as fixture.settings
+	verdict.message == "team blue may not use model (unprintable); allowed: gpt-4o-mini, claude-*"
+}
+
+test_a_team_without_a_list_may_use_nothing if {
+	some verdict in verdicts with input as fixture.with_value("/principal/team", "green")
+		with data.data as fixture.settings
+	verdict.message == "team green may not use model gpt-4o-mini; allowed: none"
+}
+
+test_a_list_of_another_type_allows_nothing if {
+	every models in ["*", {"gpt-4o-mini": true}, null, [5, null]] {
+		count(verdicts) == 1 with input as fixture.request
+			with data.data.default as {}
+			with data.data.teams.blue as {"models": models}
+	}
+}
+
+test_a_call_that_is_not_read_has_no_model_to_judge if {
+	count(verdicts) == 0 with input as fixture.opaque("GET", "/v1/models") with data.data as fixture.settings
+}
+
+test_a_missing_field_denies if {
+	every path in ["request", "request/model", "request/api", "principal", "principal/team"] {
+		count(verdicts) == 1 with input as json.remove(
+			fixture.with_value("/request/model", "gpt-5"),
+			[path],
+		)
+			with data.data as fixture.settings
+	}
+}
+
+test_a_missing_model_is_denied_even_where_all_are_allowed if {
+	count(verdicts) == 1 with input as fixture.without("request/model")
+		with data.data.teams.blue as {"models": ["*"]}
+}
