@@ -1,0 +1,172 @@
+"""Content codings taken off incrementally, within limits (RFC 9110 §8.4; gzip RFC 1952, zlib 1950, deflate 1951).
+
+Three limits keep a small body from becoming a large one: decoded bytes in all, decoded bytes per encoded byte (from
+`RATIO_FREE_BYTES` on, since short texts may well shrink more), and how many codings and gzip members may be stacked.
+No call inflates more than what is still allowed plus one byte.
+
+`br` and `zstd` need libraries that are not among our dependencies: they are refused as unsupported, never passed over.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+from extproc.errors import ClientError
+
+CODINGS_MAX = 3
+"""Codings in one header, `gzip, gzip`: more is nobody's configuration."""
+MEMBERS_MAX = 4_096
+"""gzip members in one body (RFC 1952 §2.2): each costs a fresh state, however short it is."""
+RATIO_FREE_BYTES = 256 * 1024
+SLICE_BYTES = 64 * 1024
+"""Input is given to zlib in slices of this size, because what follows a member's end is copied once for each member."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class ContentDecoder(Protocol):
+    """One body. `decode` any number of times, then `flush` once. Both raise `ClientError`."""
+
+    def decode(self, data: bytes) -> bytes:
+        """What `data` decodes to, as far as it can be said yet."""
+
+    def flush(self) -> bytes:
+        """The rest. Raises `undecodable_content` when the coding says that more had to come."""
+
+
+def decoder(encoding: str | None, *, bytes_max: int, ratio_max: int) -> ContentDecoder:
+    """A decoder for a `content-encoding` header's value; None, empty and `identity` change nothing.
+
+    Raises `ClientError` 415 `unsupported_content_encoding`. While decoding: 413 `decoded_too_large` beyond `bytes_max`
+    decoded bytes, 400 `undecodable_content` for broken data and for more than `ratio_max` decoded bytes per encoded.
+    """
+    names = [name.strip().lower() for name in (encoding or "").split(",")]
+    names = [name for name in names if name not in ("", "identity")]
+    if len(names) > CODINGS_MAX:
+        raise _unsupported(f"more than {CODINGS_MAX} content codings")
+    stages: list[ContentDecoder] = []
+    for name in reversed(names):  # the header lists them in the order they were applied
+        if name in ("gzip", "x-gzip"):
+            stages.append(_Inflate(bytes_max=bytes_max, ratio_max=ratio_max, is_gzip=True))
+        elif name == "deflate":
+            stages.append(_Inflate(bytes_max=bytes_max, ratio_max=ratio_max, is_gzip=False))
+        else:
+            raise _unsupported("this content coding")
+    return _Chain(stages) if stages else _Identity(bytes_max)
+
+
+def decode_all(data: bytes, encoding: str | None, *, bytes_max: int, ratio_max: int) -> bytes:
+    """A whole body without its content coding. Errors as `decoder`."""
+    one = decoder(encoding, bytes_max=bytes_max, ratio_max=ratio_max)
+    return one.decode(data) + one.flush()
+
+
+def _unsupported(what: str) -> ClientError:
+    return ClientError(
+        "unsupported_content_encoding", f"{what} is not supported here: send gzip, deflate or no content-encoding", 415
+    )
+
+
+def _undecodable(why: str) -> ClientError:
+    return ClientError("undecodable_content", f"the body cannot be decoded: {why}")
+
+
+def _too_large(bytes_max: int) -> ClientError:
+    return ClientError("decoded_too_large", f"the decoded body is larger than {bytes_max} bytes", 413)
+
+
+class _Identity:
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._seen_bytes = 0
+
+    def decode(self, data: bytes) -> bytes:
+        self._seen_bytes += len(data)
+        if self._seen_bytes > self._bytes_max:
+            raise _too_large(self._bytes_max)
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+class _Chain:
+    """Codings stacked on each other, outermost first."""
+
+    def __init__(self, stages: list[ContentDecoder]) -> None:
+        self._stages = stages
+
+    def decode(self, data: bytes) -> bytes:
+        for stage in self._stages:
+            data = stage.decode(data)
+        return data
+
+    def flush(self) -> bytes:
+        data = b""
+        for stage in self._stages:
+            data = stage.decode(data) + stage.flush()
+        return data
+
+
+class _Inflate:
+    """gzip with any number of members, or `deflate`: zlib as the RFC says, raw as some send it."""
+
+    def __init__(self, *, bytes_max: int, ratio_max: int, is_gzip: bool) -> None:
+        self._bytes_max = bytes_max
+        self._ratio_max = ratio_max
+        self._is_gzip = is_gzip
+        self._zlib: zlib._Decompress | None = None
+        self._head = b""
+        """The first byte, while the second one is missing that tells the format."""
+        self._members = 0
+        self._in_bytes = 0
+        self._out_bytes = 0
+
+    def decode(self, data: bytes) -> bytes:
+        pieces: list[bytes] = []
+        for start in range(0, len(data), SLICE_BYTES):
+            rest = data[start : start + SLICE_BYTES]
+            self._in_bytes += len(rest)
+            while rest:
+                rest = self._inflate(rest, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def flush(self) -> bytes:
+        if self._head or (self._zlib is not None and not self._zlib.eof):
+            raise _undecodable("it ends too early")
+        return b""
+
+    def _inflate(self, data: bytes, pieces: list[bytes]) -> bytes:
+        """Inflate into `pieces`; gives what lies behind the end of a member."""
+        if self._zlib is None or self._zlib.eof:
+            data = self._head + data
+            if len(data) < len(_GZIP_MAGIC):
+                self._head = data
+                return b""
+            self._head = b""
+            self._zlib = self._begin(data)
+        allowed = min(self._bytes_max, max(RATIO_FREE_BYTES, self._ratio_max * self._in_bytes)) - self._out_bytes
+        try:
+            out = self._zlib.decompress(data, allowed + 1)
+        except zlib.error:
+            raise _undecodable("its data does not follow its content coding") from None
+        if len(out) > allowed:
+            if self._out_bytes + len(out) > self._bytes_max:
+                raise _too_large(self._bytes_max)
+            raise _undecodable(f"it grows more than {self._ratio_max} fold")
+        self._out_bytes += len(out)
+        if out:
+            pieces.append(out)
+        return self._zlib.unused_data if self._zlib.eof else b""
+
+    def _begin(self, data: bytes) -> zlib._Decompress:
+        self._members += 1
+        if self._is_gzip:
+            if not data.startswith(_GZIP_MAGIC) or self._members > MEMBERS_MAX:
+                raise _undecodable("it is not gzip from beginning to end")
+            return zlib.decompressobj(16 + zlib.MAX_WBITS)
+        if self._members > 1:
+            raise _undecodable("there is data after its end")
+        is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0  # RFC 1950 §2.2
+        return zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
