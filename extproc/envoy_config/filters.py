@@ -84,17 +84,26 @@ def per_route(configuration: Configuration, route: RouteSettings | None) -> Node
     itself."""
     on = set[str]()
     if route is not None:
-        on.add(DECIDE_FILTER if route.mode is Mode.ENFORCE else OBSERVE_FILTER)
+        on.add(DECIDE_FILTER if route.mode is Mode.ENFORCE else "")
         authentication = {"api_key": API_KEY_FILTER, "jwt": JWT_FILTER, "certificate": RBAC_FILTER}
         on.add(authentication.get(route.authentication, ""))
     present = {node["name"] for node in filter_chain(configuration, Teams(teams=()))}
-    candidates = (API_KEY_FILTER, JWT_FILTER, RBAC_FILTER, DECIDE_FILTER, OBSERVE_FILTER)
+    candidates = (API_KEY_FILTER, JWT_FILTER, RBAC_FILTER, DECIDE_FILTER)
     off = {
         name: any_of("envoy.config.route.v3.FilterConfig", disabled=True)
         for name in candidates
         if name in present and name not in on
     }
-    return off | (_per_route_settings(configuration, route) if route is not None else {})
+    if route is None:
+        return off
+    return off | _switched_on(route) | _per_route_settings(configuration, route)
+
+
+def _switched_on(route: RouteSettings) -> Node:
+    if route.mode is Mode.ENFORCE:
+        return {}
+    settings = any_of("envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute", overrides={})
+    return {OBSERVE_FILTER: any_of("envoy.config.route.v3.FilterConfig", config=settings)}
 
 
 def _per_route_settings(configuration: Configuration, route: RouteSettings) -> Node:
@@ -190,9 +199,7 @@ def _certificate() -> Node:
 
 
 def _decide(configuration: Configuration) -> Node:
-    timeout_ms = (
-        configuration.policy.deadline_ms + 2 * configuration.limits.inspect_ms_max + MESSAGE_TIMEOUT_MARGIN_MS
-    )
+    timeout_ms = configuration.policy.deadline_ms + 2 * configuration.limits.inspect_ms_max + MESSAGE_TIMEOUT_MARGIN_MS
     mode = {
         "request_header_mode": "SEND",
         "request_body_mode": "BUFFERED",
@@ -226,6 +233,7 @@ def _decide(configuration: Configuration) -> Node:
 def _observe() -> Node:
     return {
         "name": OBSERVE_FILTER,
+        "disabled": True,  # on in its routes only: what has no route at all must not be told twice
         "typed_config": any_of(
             "envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
             stat_prefix="observe",

@@ -74,8 +74,7 @@ def local_reply(configuration: Configuration) -> Node:
     errors = local_errors(configuration.limits.body_bytes_max)
     untouched: Node = {
         "filter": cel_filter(
-            f"has(response.code_details) && response.code_details == '{DENIAL_DETAILS}' || "
-            "response.code < 400"
+            f"has(response.code_details) && response.code_details == '{DENIAL_DETAILS}' || response.code < 400"
         )
     }
     mappers = [untouched]

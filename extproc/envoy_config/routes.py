@@ -16,7 +16,6 @@ from extproc.envoy_config.names import (
     ROUTE_METADATA,
     UNMATCHED_ROUTE,
     Node,
-    any_of,
     seconds,
 )
 from extproc.model import Mode
@@ -36,6 +35,7 @@ def route_configuration(configuration: Configuration) -> Node:
             EXCHANGE_HEADER,
             "x-forwarded-for",
             "x-forwarded-proto",
+            "x-envoy-external-address",
             "x-envoy-expected-rq-timeout-ms",
             "x-envoy-original-path",
         ],
