@@ -4,6 +4,7 @@
     ├── OperatorError
     │   ├── SpoolUnusable     the spool folder cannot be created, locked or read     → stops start-up
     │   └── ArchiveUnusable   the archive cannot be opened or is not one             → exit code 2 or 3
+    ├── SpoolDamaged          bytes of the spool are not what was written         → counted, and the row says so
     ├── ClientError
     │   └── QueryRefused      a query, id or option that cannot be answered          → exit code 2
     └── LimitExceeded
@@ -15,7 +16,7 @@ No message holds a body, a key or a token.
 
 from __future__ import annotations
 
-from extproc.errors import ClientError, LimitExceeded, OperatorError
+from extproc.errors import ClientError, HeadgateError, LimitExceeded, OperatorError
 
 
 class SpoolUnusable(OperatorError):
@@ -32,6 +33,10 @@ class SpoolFull(LimitExceeded):
 
 class SpoolNotDurable(LimitExceeded):
     """fdatasync failed after these frames were written: they survive a process death, but perhaps not power loss."""
+
+
+class SpoolDamaged(HeadgateError):
+    """A frame that was good when it was first read is not good any more."""
 
 
 class ArchiveUnusable(OperatorError):

@@ -13,9 +13,9 @@ import zlib
 from pathlib import Path
 
 from capture.spool.fs import Filesystem, SpoolFile
+from capture.spool.layout import LOST_NAME
 from capture.spool.segment import Buffer
 
-FILE_NAME = "lost"
 _SLOT = struct.Struct("<4sQ")
 _CRC = struct.Struct("<I")
 _SLOT_BYTES = _SLOT.size + _CRC.size
@@ -43,14 +43,14 @@ def decode(data: Buffer) -> int:
 
 def read(fs: Filesystem, directory: Path) -> int:
     """The count of one incarnation's folder."""
-    return decode(fs.read(directory / FILE_NAME, 0, 2 * _SLOT_BYTES)) if fs.size(directory / FILE_NAME) else 0
+    return decode(fs.read(directory / LOST_NAME, 0, 2 * _SLOT_BYTES)) if fs.size(directory / LOST_NAME) else 0
 
 
 class LostCounter:
     """The writing side. Not thread-safe: the writer holds its lock."""
 
     def __init__(self, fs: Filesystem, directory: Path) -> None:
-        self._file: SpoolFile = fs.create(directory / FILE_NAME)
+        self._file: SpoolFile = fs.create(directory / LOST_NAME)
         self.count = 0
         data = _encode(0) * 2
         if self._file.write([data], 0) != len(data):

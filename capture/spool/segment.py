@@ -69,6 +69,25 @@ class SegmentHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameRef:
+    """Where a frame lies, so that its payload can be read again later instead of being held."""
+
+    segment: int
+    """Number of the segment."""
+    position: int
+    """Of the frame's first byte in the segment file."""
+    size: int
+    """Bytes of header and payload together."""
+    offset: int
+    """Logical offset of the frame's first byte."""
+
+    @property
+    def end(self) -> int:
+        """Logical offset after the frame: what `SpoolWriter.append` returned for it."""
+        return self.offset + self.size
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A good frame. `payload` is None for an end mark; otherwise a view into the buffer that was decoded."""
 

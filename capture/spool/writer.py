@@ -6,10 +6,7 @@ Invariants
   2. Frames lie in the order of the offsets returned; offsets only grow (see `segment` for what an offset is).
   3. One writer per incarnation: the folder is complete, locked and named by the time anybody else can see it.
 
-    <spool_dir>/<incarnation>/lock               flock(2)ed as long as the process lives
-                              meta               JSON: replica id, incarnation, versions
-                              lost               exchanges without a row (see `lost`)
-                              000000000001.seg   segments, numbered from 1
+The folder's names are in `layout`.
 """
 
 from __future__ import annotations
@@ -27,23 +24,15 @@ from capture.errors import SpoolFull, SpoolUnusable
 from capture.spool import segment
 from capture.spool.durability import Committer, TrackedFile
 from capture.spool.fs import Filesystem, Lock, OsFilesystem, SpoolFile
+from capture.spool.layout import LOCK_NAME, META_NAME, SPOOL_LAYOUT_VERSION, STAGING_SUFFIX, segment_name
 from capture.spool.lost import LostCounter
 from capture.spool.segment import Buffer
 from capture.spool.usage import SpoolUsage
 
-SPOOL_LAYOUT_VERSION = 1
-LOCK_NAME = "lock"
-META_NAME = "meta"
-SEGMENT_SUFFIX = ".seg"
-_STAGING_SUFFIX = ".new"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _RESCAN_S_MIN = 0.25
 """A full spool looks again this often whether the archive process made room."""
 _RESCAN_S_MAX = 2.0
-
-
-def segment_name(number: int) -> str:
-    return f"{number:012d}{SEGMENT_SUFFIX}"
 
 
 class _Segment:
@@ -177,7 +166,7 @@ class SpoolWriter:
     def _make_folder(self, replica_id: str) -> tuple[Lock, LostCounter]:
         """Built aside and renamed: whoever sees an incarnation's folder also sees that it is locked."""
         segment.encode_segment_header(incarnation=self._incarnation, number=0, base_offset=0)  # is it a UUID?
-        staging = self._root / (self._incarnation + _STAGING_SUFFIX)
+        staging = self._root / (self._incarnation + STAGING_SUFFIX)
         meta = {"layout": SPOOL_LAYOUT_VERSION, "replica_id": replica_id, "incarnation": self._incarnation}
         try:
             self._fs.make_directory(staging)
