@@ -72,17 +72,19 @@ class PatternDetector:
             if recogniser.entity not in entities:
                 continue
             group = min(regex.groups, 1)
-            position = 0
-            while (found := regex.search(text, position)) is not None:
-                start, end = found.span(group)
-                hits = list(recogniser.check(text, start, end))
+            candidates = regex.finditer(text)
+            while (candidate := next(candidates, None)) is not None:
+                start, end = candidate.span(group)
+                hits = tuple(recogniser.check(text, start, end))
                 for hit_start, hit_end, score in hits:
                     # A hit longer than its bound is cut: what a stream holds back is bounded by it too.
                     yield Match(
                         recogniser.entity, hit_start, min(hit_end, hit_start + recogniser.match_bytes_max), score
                     )
-                # A rejected candidate may hide a good one that begins inside it.
-                position = max(end, hits[-1][1]) if hits else found.start() + 1
+                if not hits:  # a rejected candidate may hide a good one that begins inside it
+                    candidates = regex.finditer(text, candidate.start() + 1)
+                elif hits[-1][1] != candidate.end():  # a check may end its hit elsewhere than the pattern did
+                    candidates = regex.finditer(text, hits[-1][1])
 
 
 # ── what checks are made of ──────────────────────────────────────────────────────────────────────────────────────────

@@ -159,8 +159,6 @@ def _iban(text: bytes, start: int, end: int) -> Iterable[Span]:
 
 # ── US social security numbers ───────────────────────────────────────────────────────────────────────────────────────
 
-_SSN_WORDS: Final = _context_words("ssn|social security|social sec")
-
 
 def _ssn(text: bytes, start: int, end: int) -> Iterable[Span]:
     """Never issued: areas 000, 666 and 900 up, group 00, serial 0000 (SSA POMS RM 10201.035), and two in adverts."""
@@ -172,17 +170,14 @@ def _ssn(text: bytes, start: int, end: int) -> Iterable[Span]:
         return ()
     if byte_before(text, start) in (b"-", b".", b"+", b"/") or byte_after(text, end) in (b"-", b"/"):
         return ()
-    named = _SSN_WORDS.search(context(text, start)) is not None
-    if text[start + 3 : start + 4] != b"-":
-        return ((start, end, 0.85),) if named else ()
-    return ((start, end, 0.95 if named else 0.85),)
+    return ((start, end, 0.85),)
 
 
 # ── telephone numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 
-_PHONE_WORDS: Final = _context_words(
-    "phone|tel\\b|tel[.:]|telephone|mobile|cell|call me|call us|call him|call her|fax|whatsapp|sms|reach (?:me|us)|dial"
-    "|contact (?:me|us|number)|text me|hotline"
+_PHONE_WORDS: Final = (
+    r"(?:phone|tel|telephone|mobile|cell|call (?:me|us|him|her|them)|fax|whatsapp|sms|reach (?:me|us)|dial"
+    r"|contact (?:me|us|number)|text me|hotline|my number|desk:|office:)"
 )
 
 
@@ -208,10 +203,8 @@ def _north_american(text: bytes, start: int, end: int) -> Iterable[Span]:
 
 
 def _named_phone(text: bytes, start: int, end: int) -> Iterable[Span]:
-    """Any national form, where a word before it says what it is."""
-    if not 7 <= _phone_digits(text, start, end) <= 14 or byte_before(text, start) in (b".", b"-", b"_", b"/"):
-        return ()
-    if byte_after(text, end) in (b"-", b"_", b"/") or _PHONE_WORDS.search(context(text, start)) is None:
+    """Any national form: the pattern saw a word before it that says what it is."""
+    if not 7 <= _phone_digits(text, start, end) <= 14 or byte_after(text, end) in (b"_", b"/"):
         return ()
     return ((start, end, 0.7),)
 
@@ -237,7 +230,13 @@ DETECTOR: Final = PatternDetector(
             _iban,
             match_bytes_max=64,
         ),
-        Recogniser("US_SSN", r"\b[0-9]{3}(?:-[0-9]{2}-| [0-9]{2} |[0-9]{2})[0-9]{4}\b", _ssn, match_bytes_max=11),
+        Recogniser("US_SSN", r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", _ssn, match_bytes_max=11),
+        Recogniser(
+            "US_SSN",
+            r"(?i)\b(?:ssn|social security)[^0-9\n]{0,24}?([0-9]{3} ?[0-9]{2} ?[0-9]{4})\b",
+            _ssn,
+            match_bytes_max=11,
+        ),
         Recogniser(
             "PHONE_NUMBER",
             r"\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6}" + _EXTENSION,
@@ -252,7 +251,7 @@ DETECTOR: Final = PatternDetector(
         ),
         Recogniser(
             "PHONE_NUMBER",
-            r"(?:\(|\b)[0-9]{2,5}\)?(?:[ .-]?[0-9]{2,4}){1,4}" + _EXTENSION + r"\b",
+            rf"(?i)\b{_PHONE_WORDS}[^0-9\n]{{0,24}}?(\(?[0-9]{{2,5}}\)?(?:[ .-]?[0-9]{{2,4}}){{1,4}}{_EXTENSION})\b",
             _named_phone,
             match_bytes_max=40,
         ),

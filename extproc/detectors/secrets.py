@@ -19,6 +19,9 @@ from extproc.recogniser import PatternDetector, Recogniser, Span, always, byte_a
 _PEM_BYTES_MAX: Final = 16 * 1024
 """A private key block is looked for up to here; one without an end is reported up to here."""
 
+_PEM_BODY_BYTES_MIN: Final = 40
+"""The shortest key in use (Ed25519 in PKCS #8) takes 64 characters."""
+
 _PLACEHOLDER: Final = re2.compile(
     rb"(?i)example|placeholder|changeme|change_me|your|dummy|redacted|insert|replace|xxxx|\*\*\*|\.\.\.|<|\$\{|\{\{|%s"
     rb"|(?:^|[^a-z])(?:test|fake|sample|todo|null|none|true|false|undefined|password|passwd|secret|pass|token)(?:$|[^a-z0-9])",
@@ -66,12 +69,14 @@ def _private_key(text: bytes, start: int, end: int) -> Iterable[Span]:
     """From BEGIN through its END; without an END, everything that can still be the key."""
     stop = text.find(b"-----END", end, start + _PEM_BYTES_MAX)
     if stop >= 0:
+        if stop - end < _PEM_BODY_BYTES_MIN:
+            return ()  # somebody talks about such blocks
         dashes = text.find(b"-----", stop + 8, stop + 8 + 64)
         return ((start, dashes + 5 if dashes >= 0 else stop + 8, 0.99),)
     body = _PEM_BODY.match(text, end, min(len(text), start + _PEM_BYTES_MAX))
-    if body is None or body.end() - end < 40:
-        return ()  # somebody talks about such blocks
-    return ((start, body.end(), 0.9),)
+    if body is None or body.end() - end < _PEM_BODY_BYTES_MIN:
+        return ()
+    return ((start, start + len(text[start : body.end()].rstrip()), 0.9),)
 
 
 _PEM_BODY: Final = re2.compile(rb"[A-Za-z0-9+/=\s\\:,-]*", options())
@@ -126,7 +131,8 @@ DETECTOR: Final = PatternDetector(
     "secrets",
     "secret",
     (
-        Recogniser("AWS_ACCESS_KEY", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b", _whole_token(0.95, 2.5), 20),
+        Recogniser("AWS_ACCESS_KEY", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", _whole_token(0.95, 1.5), 20),
+        Recogniser("AWS_BEDROCK_KEY", r"\bABSK[A-Za-z0-9+/]{100,280}={0,2}", always(0.95), 290),
         Recogniser(
             "AWS_SECRET_KEY",
             r"(?i)\baws[a-z0-9_ .-]{0,24}(?:secret|sk)[a-z0-9_ .-]{0,24}[\"']?\s{0,4}(?:=|:|=>|:=)\s{0,4}[\"']?"
@@ -136,13 +142,18 @@ DETECTOR: Final = PatternDetector(
         ),
         Recogniser("GITHUB_TOKEN", r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b", _whole_token(0.95, 3.0), 260),
         Recogniser("GITHUB_TOKEN", r"\bgithub_pat_[A-Za-z0-9_]{82}\b", _whole_token(0.95, 3.0), 93),
-        Recogniser("GITLAB_TOKEN", r"\bglpat-[A-Za-z0-9_-]{20,64}", _whole_token(0.95, 3.0), 70),
-        Recogniser("SLACK_TOKEN", r"\bxox[abeoprs]-(?:[0-9]{8,13}-){1,3}[A-Za-z0-9-]{16,64}", always(0.95), 120),
+        Recogniser(
+            "GITLAB_TOKEN",
+            r"\bgl(?:pat|dt|rt|soat|cbt|imt|ptt|agent|oas)-[A-Za-z0-9_-]{20,80}",
+            _whole_token(0.95, 3.0),
+            90,
+        ),
+        Recogniser("SLACK_TOKEN", r"\bxox[abeoprs]-(?:[0-9]{8,13}-){1,3}[A-Za-z0-9]{20,64}\b", always(0.95), 120),
         Recogniser(
             "SLACK_WEBHOOK",
-            r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{40,56}",
+            r"\bhttps?://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9]+(?:/[A-Za-z0-9]+){2,3}\b",
             always(0.95),
-            110,
+            160,
         ),
         Recogniser("GOOGLE_API_KEY", r"\bAIza[A-Za-z0-9_-]{35}", _whole_token(0.95, 3.0), 39),
         Recogniser("ANTHROPIC_API_KEY", r"\bsk-ant-[a-z]{3,6}[0-9]{2}-[A-Za-z0-9_-]{32,128}", _random_key, 150),
