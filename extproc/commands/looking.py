@@ -1,0 +1,173 @@
+"""`inspect` and `scan`: what the codecs and detectors see, without a stack."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from extproc.commands import Subparsers
+from extproc.errors import OperatorError
+
+INPUT_BYTES_MAX = 256 * 1024 * 1024
+"""Of one file."""
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    inspect = subparsers.add_parser(
+        "inspect",
+        help="decode recorded exchanges into normalised JSON, one object per line",
+        description="Decodes recordings: folders with request.json, request.body, response.json, response.body.",
+    )
+    inspect.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a recording, or a folder of them")
+    inspect.set_defaults(run=run_inspect)
+    scan = subparsers.add_parser(
+        "scan",
+        help="run the detectors over text, JSON or JSONL, one JSON object per input",
+        description="Runs the detectors. JSONL: each line's `text` is one input; JSON: the `text` of the object or of "
+        "each in a list; anything else, or - for stdin: one input. Offsets are Unicode code points.",
+    )
+    scan.add_argument("paths", nargs="+", metavar="PATH")
+    scan.set_defaults(run=run_scan)
+
+
+def run_inspect(arguments: argparse.Namespace) -> int:
+    from extproc.upstream.recordings import Unreadable
+
+    found_fault = False
+    for path in arguments.paths:
+        for folder in _recordings(path):
+            try:
+                row = describe(folder)
+            except Unreadable as error:
+                row, found_fault = {"id": folder.name, "error": str(error)}, True
+            print(json.dumps(row, ensure_ascii=False, default=_plain))
+    return 1 if found_fault else 0
+
+
+def _recordings(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        raise OperatorError("recordings_missing", f"{path} is not a folder")
+    if (path / "request.json").is_file():
+        yield path
+    else:
+        yield from sorted(entry for entry in path.iterdir() if entry.is_dir())
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What Headgate makes of one recording: facts of request and response, and the conversation."""
+    from extproc.codecs import codec_for
+    from extproc.detectors import DETECTORS
+    from extproc.inspection import inspect_request
+    from extproc.model import Call, Limits
+    from extproc.scanner import Scanner
+    from extproc.upstream.recordings import load_recording
+
+    recording = load_recording(folder)
+    host = recording.authority.partition(":")[0]
+    codec = codec_for(Call(method=recording.method, path=recording.path.partition("?")[0], host=host))
+    inspection = inspect_request(
+        codec,
+        recording.request_body,
+        content_type=None,
+        content_encoding=None,
+        scanner=Scanner(DETECTORS),
+        limits=Limits(),
+        budget=lambda: None,
+    )
+    body_path = folder / "response.body"  # without content coding, whatever was on the wire
+    body = body_path.read_bytes() if body_path.is_file() else recording.body
+    decoder = codec.response(
+        status=recording.status, content_type=recording.content_type or None, request=inspection.facts
+    )
+    decoder.feed(body)
+    return {
+        "id": recording.id,
+        "host": host,
+        "path": recording.path.partition("?")[0],
+        "api": codec.api,
+        "operation": codec.operation,
+        "status": recording.status,
+        "request": asdict(inspection),
+        "response": asdict(decoder.finish(complete=True)),
+        "conversation": asdict(codec.conversation(recording.request_body, body)),
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def run_scan(arguments: argparse.Namespace) -> int:
+    from extproc.detectors import DETECTORS
+    from extproc.scanner import Scanner
+
+    scanner = Scanner(DETECTORS)
+    index, hits = 0, 0
+    for path in arguments.paths:
+        for text in _texts(path):
+            data = text.encode("utf-8", "surrogatepass")
+            findings = [
+                {
+                    "entity": match.entity,
+                    "start": _code_points(data, match.start),
+                    "end": _code_points(data, match.end),
+                    "score": match.score,
+                }
+                for match in scanner.scan(data)
+            ]
+            print(json.dumps({"index": index, "findings": findings}))
+            index, hits = index + 1, hits + len(findings)
+    return 1 if hits else 0
+
+
+def _code_points(data: bytes, offset: int) -> int:
+    """Code points before a byte offset: bytes that do not continue one."""
+    return sum(1 for byte in data[:offset] if byte & 0xC0 != 0x80)
+
+
+def _texts(path: str) -> Iterator[str]:
+    if path == "-":
+        yield sys.stdin.read(INPUT_BYTES_MAX)
+        return
+    file = Path(path)
+    try:
+        if file.stat().st_size > INPUT_BYTES_MAX:
+            raise OperatorError("input_too_large", f"{file} is larger than {INPUT_BYTES_MAX} bytes")
+        content = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise OperatorError("input_unreadable", f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise OperatorError("input_unreadable", f"{file} is not UTF-8 text") from None
+    if file.suffix == ".jsonl":
+        for number, line in enumerate(content.split("\n"), 1):
+            if line.strip():
+                yield _text_field(_parsed(line, f"{file}, line {number}"), f"{file}, line {number}")
+    elif file.suffix == ".json":
+        document = _parsed(content, str(file))
+        for entry in document if isinstance(document, list) else [document]:
+            yield _text_field(entry, str(file))
+    else:
+        yield content
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise OperatorError("input_unreadable", f"{where}: not valid JSON") from None
+
+
+def _text_field(entry: object, where: str) -> str:
+    text = entry.get("text") if isinstance(entry, dict) else entry
+    if not isinstance(text, str):
+        raise OperatorError("input_unreadable", f"{where}: expected an object with a `text` string")
+    return text

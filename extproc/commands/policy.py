@@ -1,0 +1,51 @@
+"""`policy test|check|bundle`: work on Rego."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from extproc.commands import Subparsers, add_config, load_config
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    policy = subparsers.add_parser("policy", help="test, check or bundle the Rego policy")
+    verbs = policy.add_subparsers(dest="verb", metavar="test|check|bundle", required=True)
+    for verb, text, handler in (
+        ("test", "run the policy's tests, with coverage", run_test),
+        ("check", "format, strict types against the input schema, and the tests", run_check),
+        ("bundle", "build the bundle that OPA serves", run_bundle),
+    ):
+        parser = verbs.add_parser(verb, help=text, description=text)
+        parser.add_argument("--policies", type=Path, metavar="DIR", help="policy folder; default: policy.bundle")
+        add_config(parser)
+        parser.set_defaults(run=handler)
+        if verb == "bundle":
+            parser.add_argument("--out", type=Path, default=Path("bundle.tar.gz"), metavar="FILE")
+            parser.add_argument("--revision", metavar="TEXT", help="default: a hash of the policy's files")
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    if arguments.policies is not None:
+        return Path(arguments.policies)
+    return load_config(arguments).policy.bundle
+
+
+def run_test(arguments: argparse.Namespace) -> int:
+    from extproc import policy_tools
+
+    return policy_tools.test(_folder(arguments))
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    from extproc import policy_tools
+
+    return policy_tools.check(_folder(arguments))
+
+
+def run_bundle(arguments: argparse.Namespace) -> int:
+    from extproc import policy_tools
+
+    revision = policy_tools.bundle(_folder(arguments), arguments.out, revision=arguments.revision)
+    print(f"{arguments.out}: revision {revision}")
+    return 0

@@ -1,0 +1,194 @@
+"""Starts, watches and stops the processes of one plan.
+
+start   upstream → OPA → extproc → capture → Envoy: each is ready before the next begins
+stop    Envoy takes no new connections and finishes what runs → Envoy → extproc → capture (publishes the rest) →
+        OPA → upstream
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from extproc import policy_tools
+from extproc.config import load_teams
+from extproc.envoy_config import RenderOptions, render, to_yaml
+from extproc.errors import DependencyError
+from extproc.stack.child import Child, Program
+from extproc.stack.plan import Plan, as_yaml
+from extproc.stack.ready import POLL_S, accepts, answers, ask, wait_until
+
+READY_S_MAX: Final = 30.0
+DRAIN_S_MAX: Final = 10.0
+"""How long requests that run may go on before Envoy is stopped."""
+NAMES: Final = ("upstream", "opa", "extproc", "capture", "envoy")
+"""In the order of their start."""
+
+
+class Stack:
+    """A running stack. Use it as a context manager, or `start` and `stop` it."""
+
+    def __init__(self, plan: Plan, report: Callable[[str], None] = print) -> None:
+        self.plan = plan
+        self._report = report
+        self._children: dict[str, Child] = {}
+
+    def __enter__(self) -> Stack:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        return self.plan.base_url
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, of those that run."""
+        return {name: child.pid for name, child in self._children.items() if child.pid is not None}
+
+    def child(self, name: str) -> Child:
+        return self._children[name]
+
+    def start(self, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Start all, until `cancelled`. Raises `OperatorError` or `DependencyError` and leaves nothing running."""
+        try:
+            self._prepare()
+            for name in NAMES:
+                program = self._programs()[name]
+                if program is None or cancelled():
+                    continue
+                self._children[name] = Child(program, self.plan.log_dir / f"{name}.log", self._report)
+                self._children[name].start()
+                self.wait_ready(name)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_ready(self, name: str, within_s: float = READY_S_MAX) -> None:
+        """Wait until a process does its work, after its start or restart. Raises `DependencyError`."""
+        child = self._children[name]
+        restarts = child.restarts
+        try:
+            wait_until(
+                self._ready_test(name),
+                within_s=within_s,
+                alive=lambda: child.restarts == restarts,  # one that dies at its start is not waited for
+                what=name,
+            )
+        except DependencyError as error:
+            raise DependencyError(
+                error.code, f"{error.message}; its log {child.log_path} ends:\n{child.last_lines()}"
+            ) from None
+
+    def stop(self) -> None:
+        """Stop all in order. What extproc has closed is in the archive afterwards."""
+        if "envoy" in self._children:
+            self._drain_envoy()
+        for name in ("envoy", "extproc", "capture", "opa", "upstream"):
+            child = self._children.pop(name, None)
+            if child is not None:
+                child.stop()
+        if self.plan.run_dir_is_temporary:
+            shutil.rmtree(self.plan.run_dir, ignore_errors=True)
+
+    def admin(self, target: str, method: str = "GET") -> tuple[int, bytes]:
+        """Ask Envoy's admin interface."""
+        return ask(self.plan.configuration.admin_socket, target, method)
+
+    def upstream_requests(self, key: str | None = None) -> list[dict[str, Any]]:
+        """What the simulated upstream received, oldest first; of one `x-sim-key`, or all."""
+        query = "" if key is None else f"?key={key}"
+        _, body = ask(self.plan.upstream_socket, f"/_sim/requests{query}")
+        requests: list[dict[str, Any]] = json.loads(body)["requests"]
+        return requests
+
+    def _prepare(self) -> None:
+        plan, configuration = self.plan, self.plan.configuration
+        for folder in (plan.run_dir, plan.log_dir, configuration.capture.spool_dir, configuration.capture.archive_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        configuration.access_log.parent.mkdir(parents=True, exist_ok=True)
+        plan.run_dir.chmod(0o700)
+        _write_private(plan.config_path, as_yaml(configuration))
+        bootstrap = render(
+            configuration, load_teams(configuration.teams), RenderOptions(upstream=plan.upstream_address)
+        )
+        _write_private(plan.envoy_path, to_yaml(bootstrap))
+        if configuration.policy.bundle.is_dir():
+            policy_tools.bundle(configuration.policy.bundle, self._bundle, opa=plan.opa)
+
+    @property
+    def _bundle(self) -> Path:
+        bundle = self.plan.configuration.policy.bundle
+        return self.plan.run_dir / "bundle.tar.gz" if bundle.is_dir() else bundle
+
+    def _programs(self) -> dict[str, Program | None]:
+        plan, configuration = self.plan, self.plan.configuration
+        headgate = [sys.executable, "-m", "extproc"]
+        config = ["--config", str(plan.config_path)]
+        upstream = [sys.executable, "-m", "extproc.upstream", plan.upstream, "--socket", str(plan.upstream_socket)]
+        opa = [
+            str(plan.opa), "run", "--server", "--disable-telemetry", "--log-level", "error",
+            "--addr", f"unix://{configuration.opa_socket}", "--bundle", str(self._bundle),
+        ]  # fmt: skip
+        envoy = [
+            str(plan.envoy), "--disable-hot-restart", "--concurrency", str(plan.concurrency),
+            "--log-level", "warning", "--component-log-level", "misc:error",
+            "--file-flush-interval-msec", "500", "--config-path", str(plan.envoy_path),
+        ]  # fmt: skip
+        drain_s = configuration.limits.drain_ms_max / 1000
+        return {
+            "upstream": None
+            if plan.upstream == "live"
+            else Program("upstream", upstream, socket=plan.upstream_socket, stop_s_max=5),
+            "opa": Program("opa", opa, socket=configuration.opa_socket),
+            "extproc": Program(
+                "extproc", [*headgate, "serve", *config], socket=configuration.extproc_socket, stop_s_max=drain_s + 10
+            ),
+            "capture": Program("capture", [*headgate, "archive", *config], stop_s_max=60),
+            "envoy": Program("envoy", envoy, socket=configuration.admin_socket),
+        }
+
+    def _ready_test(self, name: str) -> Callable[[], bool]:
+        configuration = self.plan.configuration
+        tests: dict[str, Callable[[], bool]] = {
+            "upstream": lambda: accepts(self.plan.upstream_socket),
+            "opa": lambda: answers(configuration.opa_socket, "/health?bundles=true"),
+            "extproc": lambda: accepts(configuration.extproc_socket),
+            "capture": lambda: self._children["capture"].pid is not None,
+            "envoy": lambda: answers(configuration.admin_socket, "/ready"),
+        }
+        return tests[name]
+
+    def _drain_envoy(self) -> None:
+        """No new connections; wait until no request runs, at most `DRAIN_S_MAX`."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.admin("/drain_listeners", "POST")
+            deadline = time.monotonic() + DRAIN_S_MAX
+            while self._active_requests() and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+
+    def _active_requests(self) -> int:
+        _, body = self.admin("/stats?filter=^http.gate.downstream_rq_active$")
+        found = re.search(rb": (\d+)", body)
+        return int(found.group(1)) if found else 0
+
+
+def _write_private(path: Path, text: str) -> None:
+    """For the owner's eyes: clients' keys stand in it."""
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    path.write_text(text, encoding="utf-8")
