@@ -1,0 +1,42 @@
+"""`anthropic.messages`: Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.accounting import AccountingDecoder
+from extproc.codec import ResponseDecoder
+from extproc.codecs.anthropic_messages.conversation import read_conversation
+from extproc.codecs.anthropic_messages.errors import error_reply
+from extproc.codecs.anthropic_messages.request import read_request
+from extproc.codecs.anthropic_messages.response import MessageAccount
+from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+
+_PATH_END = "/v1/messages"
+
+
+class AnthropicMessages:
+    """An `extproc.codec.Codec`."""
+
+    api = "anthropic.messages"
+    operation: str | None = "chat"
+
+    def matches(self, call: Call) -> bool:
+        """Under any prefix, and only this call: not `…/messages/count_tokens`, not batches."""
+        return call.method == "POST" and call.path.endswith(_PATH_END)
+
+    def request(self, document: Any) -> RequestFacts:
+        return read_request(document)
+
+    def response(self, *, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
+        del content_type  # the bytes tell
+        return AccountingDecoder(MessageAccount(status=status, request=request))
+
+    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
+        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
+
+    def conversation(self, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+        return read_conversation(request_body, response_body)
+
+
+CODEC = AnthropicMessages()

@@ -1,0 +1,144 @@
+"""Reads a messages request strictly (Anthropic API reference, "Create a Message")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.framing.tolerant_json import utf8_size
+from extproc.media import Parts, base64_part
+from extproc.model import RequestFacts
+from extproc.shape import Fields, as_object, as_text, invalid, text_size
+
+KNOWN_KEYS = frozenset(
+    """cache_control container context_management max_tokens mcp_servers messages metadata model output_config
+    output_format service_tier stop_sequences stream system temperature thinking tool_choice tools top_k
+    top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
+BLOCKS_DEEP_MAX = 8
+"""Blocks within blocks (an image in a document in a tool's result); deeper ones are called unknown, so uninspected."""
+
+# Blocks made of text. Of all other keys of a block, only nested `content` can hold what is not text.
+_TEXT_BLOCKS = frozenset(
+    {
+        "text",
+        "thinking",
+        "redacted_thinking",
+        "compaction",
+        "search_result",
+        "tool_use",
+        "tool_result",
+        "tool_reference",
+    }
+)
+_TEXT_KEYS = ("text", "thinking", "title", "source", "input", "name")
+_SERVER_TOOL_SUFFIXES = ("_tool_use", "_result", "_output", "_error")
+"""What the provider's own tools were asked and answered: `server_tool_use`, `web_search_tool_result`, …"""
+_MEDIA_KINDS = {"image": "image", "document": "file", "container_upload": "file"}
+
+
+def media_kind(block_type: str) -> str | None:
+    """`image` or `file` for the type of a block that holds or names media, else None."""
+    return _MEDIA_KINDS.get(block_type)
+
+
+def is_text_block(block_type: str) -> bool:
+    """Is all that such a block holds text, as far as it has no nested `content`?"""
+    return block_type in _TEXT_BLOCKS or block_type.endswith(_SERVER_TOOL_SUFFIXES)
+
+
+def read_request(document: Any) -> RequestFacts:
+    """Raises `ClientError` (`invalid_request`, `ambiguous_key`)."""
+    body = Fields(document)
+    body.refuse_lookalikes(KNOWN_KEYS)
+    if body.raw("messages") is None:
+        raise invalid("messages", "a list of objects")
+    text = _Text()
+    text.read_content(body, "system", "/system", depth=0)
+    has_system_text = text.size_bytes > 0
+    count = 0
+    for index, message in body.objects("messages"):
+        count += 1
+        has_system_text |= message.text("role") == "system"
+        text.read_content(message, "content", f"/messages/{index}/content", depth=0)
+    if (tools := body.raw("tools")) is not None:
+        text.size_bytes += text_size(tools)
+    return RequestFacts(
+        model=body.text("model"),
+        stream=body.flag("stream"),
+        max_output_tokens=body.integer("max_tokens"),
+        temperature=body.number("temperature"),
+        tools=tool_names(body),
+        message_count=count,
+        has_system_text=has_system_text,
+        text_bytes=text.size_bytes,
+        uninspected_parts=tuple(text.parts),
+        asks_stream_usage=True,
+    )
+
+
+def tool_names(body: Fields) -> tuple[str, ...]:
+    """The client's tools by name, what the provider runs itself by its type."""
+    names: list[str] = []
+    for _, tool in body.objects("tools"):
+        kind = tool.text("type") or "custom"
+        names.append((tool.text("name") if kind == "custom" else None) or kind)
+    names += ["mcp_server" for _ in body.objects("mcp_servers")]
+    return tuple(names)
+
+
+class _Text:
+    """Counts the text of a request and notes what is none."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self.parts = Parts()
+
+    def read_content(self, holder: Fields, key: str, where: str, *, depth: int) -> None:
+        """The string or list of blocks at `key`."""
+        content = holder.raw(key)
+        if content is None:
+            return
+        if type(content) is str:
+            self.size_bytes += utf8_size(content)
+            return
+        if type(content) is not list:
+            raise invalid(holder.named(key), "a string or a list of blocks")
+        for index, item in enumerate(content):
+            block = Fields(item, f"{holder.named(key)}[{index}]")
+            self._read_block(block, item, f"{where}/{index}", depth)
+
+    def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
+        kind = block.text("type") or ""
+        if kind in _MEDIA_KINDS:
+            self._read_media(block, item, where, depth)
+        elif not is_text_block(kind) or depth >= BLOCKS_DEEP_MAX:
+            self.parts.add("unknown", where)
+        else:
+            self.size_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
+            if type(block.raw("content")) is dict:  # an error of the provider's own tool, or one result
+                self.size_bytes += text_size(block.raw("content"))
+                self._read_nested(block, where, depth)
+            else:
+                self.read_content(block, "content", f"{where}/content", depth=depth + 1)
+
+    def _read_nested(self, block: Fields, where: str, depth: int) -> None:
+        """A result whose `content` is one object: look for media in *its* content."""
+        inner = block.fields("content")
+        if type(inner.raw("content")) is list:
+            self.read_content(inner, "content", f"{where}/content/content", depth=depth + 1)
+        elif (inner.text("type") or "") in _MEDIA_KINDS:
+            self._read_block(inner, as_object(block.raw("content")), f"{where}/content", depth + 1)
+
+    def _read_media(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
+        kind = _MEDIA_KINDS[as_text(item.get("type"))]
+        self.size_bytes += text_size(item.get("title")) + text_size(item.get("context"))
+        source = block.fields("source")
+        source_type = source.text("type")
+        if source_type == "text":
+            self.size_bytes += utf8_size(source.text("data") or "")
+        elif source_type == "content":
+            self.read_content(source, "content", f"{where}/source/content", depth=depth + 1)
+        elif source_type == "base64":
+            self.parts.append(base64_part(kind, where, source.text("data") or "", source.text("media_type") or ""))
+        else:
+            self.parts.add(kind, where)

@@ -1,0 +1,138 @@
+"""What an answer of the Messages API amounts to, plain or streamed.
+
+Usage in `message_delta` is cumulative and may correct that of `message_start` (702 → 1,591 input tokens were seen), so
+the last figure counts and nothing is summed. `iterations` may bill another model: a warning says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.codecs.anthropic_messages.errors import read_error
+from extproc.framing import tolerant_json
+from extproc.framing.sse import SseEvent
+from extproc.framing.tolerant_json import utf8_size
+from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage
+from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
+from extproc.usage import completed
+
+CALLS_MAX = 1_024
+"""Tool calls named in one response; further ones are not."""
+
+_USAGE_KEYS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
+
+
+class MessageAccount:
+    """An `extproc.accounting.Account`."""
+
+    def __init__(self, *, status: int, request: RequestFacts) -> None:
+        self.terminal = False
+        self._succeeded = 200 <= status < 300
+        self._input_text_bytes = request.text_bytes
+        self._model = ""
+        self._id = ""
+        self._text_bytes = 0
+        self._stop_reason = ""
+        self._calls: list[str] = []
+        self._usage: dict[str, int] = {}
+        self._usage_is_final = False
+        self._bills_beyond = False
+        self._error: ErrorFacts | None = None
+
+    def take_event(self, event: SseEvent) -> None:
+        body = as_object(tolerant_json.loads(event.data))
+        match body.get("type"):
+            case "content_block_delta":
+                delta = as_object(body.get("delta"))
+                for key in _DELTA_TEXT_KEYS:
+                    if type(text := delta.get(key)) is str:
+                        self._text_bytes += utf8_size(text)
+            case "message_start":
+                self._take_message(as_object(body.get("message")))
+            case "content_block_start":
+                self._take_block(as_object(body.get("content_block")))
+            case "message_delta":
+                self._stop_reason = as_name(as_object(body.get("delta")).get("stop_reason")) or self._stop_reason
+                self._take_usage(as_object(body.get("usage")))
+                self._usage_is_final = True
+            case "message_stop":
+                self.terminal = True
+            case "error":
+                self._error = read_error(body)
+            case _:
+                if event.type == b"error":
+                    self._error = read_error(body)
+
+    def take_document(self, document: Any) -> None:
+        body = as_object(document)
+        if body.get("type") == "error" or "error" in body or not self._succeeded:
+            self._error = read_error(body)
+        self._take_message(body)
+        self._usage_is_final = True
+
+    def facts(self, *, complete: bool, warnings: tuple[str, ...]) -> ResponseFacts:
+        del complete  # a stream says the last of output in message_delta: without that it was cut, however it ended
+        said = self._said()
+        usage = Usage()
+        if self._succeeded and (self._error is None or self._text_bytes or said != usage):
+            usage = completed(
+                said,
+                is_final=self._usage_is_final,
+                input_text_bytes=self._input_text_bytes,
+                output_text_bytes=self._text_bytes,
+            )
+        return ResponseFacts(
+            model=self._model or None,
+            response_id=self._id or None,
+            finish_reasons=(self._stop_reason,) if self._stop_reason else (),
+            usage=usage,
+            tool_calls=tuple(self._calls),
+            text_bytes=self._text_bytes,
+            error=self._error,
+            terminal=self.terminal,
+            warnings=(*warnings, "usage_beyond_total") if self._bills_beyond else warnings,
+        )
+
+    def _take_message(self, message: dict[str, Any]) -> None:
+        self._model = as_name(message.get("model"))
+        self._id = as_name(message.get("id"))
+        self._stop_reason = as_name(message.get("stop_reason"))
+        for block in as_list(message.get("content")):
+            self._take_block(as_object(block))
+        self._take_usage(as_object(message.get("usage")))
+
+    def _take_block(self, block: dict[str, Any]) -> None:
+        kind = as_name(block.get("type"))
+        if kind in ("text", "thinking", "compaction"):
+            self._text_bytes += sum(utf8_size(as_text(block.get(key))) for key in ("text", "thinking", "content"))
+        elif kind.endswith("tool_use"):
+            if len(self._calls) < CALLS_MAX:
+                self._calls.append(as_name(block.get("name")))
+            if given := block.get("input"):
+                self._text_bytes += text_size(given)
+
+    def _take_usage(self, usage: dict[str, Any]) -> None:
+        for key in _USAGE_KEYS:
+            if (count := as_count(usage.get(key))) is not None:
+                self._usage[key] = count
+        details = as_object(usage.get("output_tokens_details"))
+        if (count := as_count(details.get("thinking_tokens"))) is not None:
+            self._usage["thinking_tokens"] = count
+        for iteration in as_list(usage.get("iterations")):
+            if as_object(iteration).get("type") not in ("message", None):
+                self._bills_beyond = True
+
+    def _said(self) -> Usage:
+        """The api's `input_tokens` is what was neither read from nor written to the cache; OTel's includes these."""
+        usage = self._usage
+        cache_read = usage.get("cache_read_input_tokens")
+        cache_creation = usage.get("cache_creation_input_tokens")
+        uncached = usage.get("input_tokens")
+        return Usage(
+            input_tokens=None if uncached is None else uncached + (cache_read or 0) + (cache_creation or 0),
+            output_tokens=usage.get("output_tokens"),
+            cache_read_input_tokens=cache_read,
+            cache_creation_input_tokens=cache_creation,
+            reasoning_output_tokens=usage.get("thinking_tokens"),
+        )

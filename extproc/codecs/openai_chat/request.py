@@ -1,0 +1,146 @@
+"""Reads a chat completions request strictly (OpenAI API reference, "Create chat completion", and its dialects)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.framing.tolerant_json import utf8_size
+from extproc.media import Parts, base64_part, url_part
+from extproc.model import RequestFacts
+from extproc.shape import Fields, as_object, as_text, invalid, members, text_size
+
+KNOWN_KEYS = frozenset(
+    """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
+    metadata modalities model models n parallel_tool_calls plugins prediction presence_penalty prompt_cache_key provider
+    reasoning reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options
+    temperature tool_choice tools top_logprobs top_p user verbosity web_search_options""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
+SYSTEM_ROLES = frozenset({"system", "developer"})
+
+TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "reasoning", "tool_result"})
+_TEXT_KEYS = ("text", "refusal", "thinking", "reasoning", "content")
+_MEDIA_KINDS = {
+    "image_url": "image",
+    "image": "image",
+    "input_image": "image",
+    "input_audio": "audio",
+    "audio_url": "audio",
+    "video_url": "video",
+    "input_video": "video",
+    "document_url": "file",
+    "file": "file",
+    "input_file": "file",
+}
+
+
+def media_kind(part_type: str) -> str | None:
+    """`image`, `audio`, `video` or `file` for the type of a part that holds or names media, else None."""
+    return _MEDIA_KINDS.get(part_type)
+
+
+def read_request(document: Any) -> RequestFacts:
+    """Raises `ClientError` (`invalid_request`, `ambiguous_key`)."""
+    body = Fields(document)
+    body.refuse_lookalikes(KNOWN_KEYS)
+    if body.raw("messages") is None:
+        raise invalid("messages", "a list of objects")
+    messages = _Messages()
+    for index, message in body.objects("messages"):
+        messages.read(index, message)
+    stream = body.flag("stream")
+    limits = [
+        value for key in ("max_completion_tokens", "max_tokens") if (value := body.integer(key)) is not None
+    ]  # both: the larger one, so that no budget is too small
+    choices = body.integer("n", at_least=1)
+    tools = tool_names(body)
+    for key in ("tools", "functions", "response_format", "prediction"):
+        if (extra := body.raw(key)) is not None:
+            messages.text_bytes += text_size(extra)
+    return RequestFacts(
+        model=body.text("model"),
+        stream=stream,
+        max_output_tokens=max(limits, default=None),
+        choices=1 if choices is None else choices,
+        temperature=body.number("temperature"),
+        tools=tools,
+        message_count=messages.count,
+        has_system_text=messages.has_system_text,
+        text_bytes=messages.text_bytes,
+        uninspected_parts=tuple(messages.parts),
+        asks_stream_usage=body.fields("stream_options").flag("include_usage"),
+    )
+
+
+def tool_names(body: Fields) -> tuple[str, ...]:
+    """Names of functions and custom tools; what the provider runs itself by its type."""
+    names: list[str] = []
+    for _, tool in body.objects("tools"):
+        kind = tool.text("type") or "function"
+        named = tool.fields(kind) if kind in ("function", "custom") else None
+        names.append((named.text("name") if named else None) or tool.text("name") or kind)
+    names += [function.text("name") or "function" for _, function in body.objects("functions")]
+    if body.raw("web_search_options") is not None:
+        names.append("web_search")
+    return tuple(names)
+
+
+class _Messages:
+    def __init__(self) -> None:
+        self.count = 0
+        self.has_system_text = False
+        self.text_bytes = 0
+        self.parts = Parts()
+
+    def read(self, index: int, message: Fields) -> None:
+        self.count += 1
+        where = f"/messages/{index}"
+        if message.text("role") in SYSTEM_ROLES:
+            self.has_system_text = True
+        self._read_content(message, where)
+        for key in ("reasoning_content", "reasoning", "refusal", "name"):
+            self.text_bytes += utf8_size(as_text(message.raw(key)))
+        for _, call in message.objects("tool_calls"):
+            self._read_call(call)
+        self.text_bytes += text_size(message.fields("function_call").raw("arguments"))
+        if message.raw("audio") is not None:  # an answer that was spoken before, named by its id
+            self.parts.add("reference", f"{where}/audio")
+
+    def _read_call(self, call: Fields) -> None:
+        for key in ("function", "custom"):
+            called = members(call, key)
+            self.text_bytes += text_size(called.get("name")) + text_size(called.get("arguments", called.get("input")))
+
+    def _read_content(self, message: Fields, where: str) -> None:
+        content = message.raw("content")
+        if content is None:
+            return
+        if type(content) is str:
+            self.text_bytes += utf8_size(content)
+            return
+        if type(content) is not list:
+            raise invalid(message.named("content"), "a string or a list of parts")
+        for index, item in enumerate(content):
+            if type(item) is str:
+                self.text_bytes += utf8_size(item)
+            else:
+                part = Fields(item, f"{message.named('content')}[{index}]")
+                self._read_part(part, item, f"{where}/content/{index}")
+
+    def _read_part(self, part: Fields, item: dict[str, Any], where: str) -> None:
+        kind = part.text("type") or ("text" if type(item.get("text")) is str and len(item) == 1 else "")
+        if kind in TEXT_PARTS:
+            self.text_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
+        elif kind in _MEDIA_KINDS:
+            self._read_media(item, kind, where)
+        else:
+            self.parts.add("unknown", where)
+
+    def _read_media(self, item: dict[str, Any], part_type: str, where: str) -> None:
+        kind = _MEDIA_KINDS[part_type]
+        held = item.get(part_type)
+        inner = as_object(held)
+        if (data := inner.get("data")) is not None and type(data) is str:
+            self.parts.append(base64_part(kind, where, data, f"{kind}/{as_text(inner.get('format'))}"))
+            return
+        url = held if type(held) is str else inner.get("url", inner.get("file_data"))
+        self.parts.append(url_part(kind, where, as_text(url)))

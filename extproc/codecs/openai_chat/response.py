@@ -1,0 +1,183 @@
+"""What a chat completion amounts to, plain or streamed, in the dialects of all who speak this api.
+
+Traps, each with a recording in tests/codecs: usage in a last chunk without choices, on the last chunk with choices, on
+every chunk, in `x_groq.usage`, or never; content that is a list; three names for reasoning; an `error` beside choices;
+`finish_reason` twice; a stream that ends in `event: error` without `[DONE]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.codecs.openai_chat.errors import read_error
+from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments
+from extproc.framing import tolerant_json
+from extproc.framing.sse import SseEvent
+from extproc.framing.tolerant_json import utf8_size
+from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage
+from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
+from extproc.usage import completed
+
+DONE = b"[DONE]"
+CHOICES_MAX = 1_024
+"""Choices whose finish reason is kept; the api allows 128."""
+
+
+class ChatAccount:
+    """An `extproc.accounting.Account`."""
+
+    def __init__(self, *, status: int, request: RequestFacts) -> None:
+        self.terminal = False
+        self._succeeded = 200 <= status < 300
+        self._input_text_bytes = request.text_bytes
+        self._model = ""
+        self._id = ""
+        self._text_bytes = 0
+        self._finish_reasons: dict[int, str] = {}
+        self._calls = CallSlots()
+        self._usage: dict[str, Any] = {}
+        self._usage_is_final = False
+        self._error: ErrorFacts | None = None
+
+    def take_event(self, event: SseEvent) -> None:
+        data = event.data.strip()
+        if data == DONE:
+            self.terminal = True
+            self._usage_is_final = True
+        elif data:
+            chunk = as_object(tolerant_json.loads(data))
+            self._take(chunk, "delta")
+            if event.type == b"error" and self._error is None:
+                self._error = read_error(chunk)
+
+    def take_document(self, document: Any) -> None:
+        if type(document) is list and document:  # an error in Google's way
+            document = document[0]
+        self._take(as_object(document), "message")
+        self._usage_is_final = True
+        if not self._succeeded and self._error is None:
+            self._error = read_error(document)
+
+    def facts(self, *, complete: bool, warnings: tuple[str, ...]) -> ResponseFacts:
+        said = normalised(self._usage)
+        usage = Usage()
+        if self._succeeded and (self._error is None or self._text_bytes or said != usage):
+            usage = completed(
+                said,
+                is_final=complete or self._usage_is_final,
+                input_text_bytes=self._input_text_bytes,
+                output_text_bytes=self._text_bytes,
+            )
+        return ResponseFacts(
+            model=self._model or None,
+            response_id=self._id or None,
+            finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
+            usage=usage,
+            tool_calls=tuple(self._calls.names),
+            text_bytes=self._text_bytes,
+            error=self._error,
+            terminal=self.terminal,
+            warnings=warnings,
+        )
+
+    def _take(self, chunk: dict[str, Any], spoken: str) -> None:
+        self._model = as_name(chunk.get("model")) or self._model  # the last that is no "": Azure begins with one
+        if not self._id:
+            self._id = as_name(chunk.get("id"))
+        for choice in as_list(chunk.get("choices")):
+            if type(choice) is dict:
+                self._take_choice(choice, as_object(choice.get(spoken)))
+        if usage := as_object(chunk.get("usage")) or as_object(as_object(chunk.get("x_groq")).get("usage")):
+            self._usage.update((key, value) for key, value in usage.items() if value is not None)
+            self._usage_is_final = bool(self._finish_reasons)
+        if chunk.get("error"):
+            self._error = read_error(chunk)
+
+    def _take_choice(self, choice: dict[str, Any], said: dict[str, Any]) -> None:
+        index = choice.get("index")
+        number = index if type(index) is int else 0
+        reason = as_name(choice.get("finish_reason"))
+        if reason and (number in self._finish_reasons or len(self._finish_reasons) < CHOICES_MAX):
+            self._finish_reasons[number] = reason
+        self._text_bytes += said_bytes(said)
+        if calls := as_list(said.get("tool_calls")):
+            for call in calls:
+                if type(call) is dict:
+                    self._calls.number(number, call)
+                    self._text_bytes += utf8_size(called_arguments(call))
+        if (call := said.get("function_call")) and type(call) is dict:
+            self._calls.number(number, {"index": -1, "function": call})
+            self._text_bytes += utf8_size(as_text(call.get("arguments")))
+
+
+def said_bytes(said: dict[str, Any]) -> int:
+    """UTF-8 bytes of the text, refusal and reasoning in a message or delta. Reasoning said twice counts once."""
+    size = 0
+    content = said.get("content")
+    if type(content) is str:
+        size += utf8_size(content)
+    elif content:
+        size += _parts_bytes(content)
+    for key in ("reasoning_content", "reasoning"):
+        if type(reasoning := said.get(key)) is str and reasoning:
+            size += utf8_size(reasoning)
+            break
+    else:
+        if details := said.get("reasoning_details"):
+            size += _parts_bytes(details)
+    if refusal := said.get("refusal"):
+        size += utf8_size(as_text(refusal))
+    if audio := said.get("audio"):
+        size += utf8_size(as_text(as_object(audio).get("transcript")))
+    return size
+
+
+def _parts_bytes(parts: Any) -> int:
+    """Text in a list of parts, at most one list deeper (Mistral's thinking)."""
+    size = 0
+    for part in as_list(parts):
+        for key in ("text", "thinking", "summary", "reasoning", "refusal"):
+            value = as_object(part).get(key)
+            if type(value) is list:
+                size += sum(utf8_size(as_text(as_object(inner).get("text"))) for inner in value)
+            else:
+                size += text_size(as_text(value))
+    return size
+
+
+def normalised(said: dict[str, Any]) -> Usage:
+    """A provider's `usage` object as OTel GenAI counts.
+
+    `total_tokens` is the referee: xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total.
+    """
+    input_details = as_object(said.get("prompt_tokens_details"))
+    output_details = as_object(said.get("completion_tokens_details"))
+    input_tokens = as_count(said.get("prompt_tokens"))
+    output_tokens = as_count(said.get("completion_tokens"))
+    reasoning = as_count(output_details.get("reasoning_tokens"))
+    total = as_count(said.get("total_tokens"))
+    if input_tokens is not None and output_tokens is not None and total is not None:
+        unnamed = total - input_tokens - output_tokens
+        if unnamed > 0:
+            output_tokens += unnamed
+            reasoning = reasoning or unnamed
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_input_tokens=_first_count(
+            input_details.get("cached_tokens"),
+            said.get("prompt_cache_hit_tokens"),  # DeepSeek
+            said.get("cached_tokens"),  # Moonshot
+            said.get("num_cached_tokens"),  # Mistral
+            said.get("cache_read_input_tokens"),
+        ),
+        cache_creation_input_tokens=_first_count(
+            input_details.get("cache_write_tokens"),  # OpenRouter
+            said.get("cache_creation_input_tokens"),
+        ),
+        reasoning_output_tokens=reasoning,
+    )
+
+
+def _first_count(*values: Any) -> int | None:
+    return next((count for value in values if (count := as_count(value)) is not None), None)

@@ -1,0 +1,122 @@
+"""Reading parsed JSON by shape, in two tempers.
+
+Requests are judged, so they are read strictly: `Fields` raises `ClientError` `invalid_request` for a value of another
+type than the api has there, because a sloppy reading lets text pass unseen. Responses are only counted, so the `as_*`
+functions read them tolerantly: what has the wrong shape is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from extproc.errors import ClientError
+from extproc.framing.json_strings import walk
+from extproc.framing.tolerant_json import utf8_size
+
+NAME_CHARS_MAX = 256
+
+_NO_OBJECT: dict[str, Any] = {}
+_NO_LIST: list[Any] = []
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else _NO_OBJECT
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if type(value) is list else _NO_LIST
+
+
+def as_text(value: Any) -> str:
+    return value if type(value) is str else ""
+
+
+def as_name(value: Any) -> str:
+    """A model's, tool's or role's name, an id, a reason: short by nature, so cut at `NAME_CHARS_MAX`."""
+    return value[:NAME_CHARS_MAX] if type(value) is str else ""
+
+
+def as_count(value: Any) -> int | None:
+    """A count of tokens: an integer from 0 on, also when it is written `12.0`."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def joined(texts: Iterable[str | None]) -> str | None:
+    """Texts one below the other; None when there is none."""
+    return "\n\n".join(text for text in texts if text) or None
+
+
+def text_size(document: Any) -> int:
+    """UTF-8 bytes of all keys and strings in `document`: what a model reads of a tool's definition, about."""
+    return sum(utf8_size(text) for _, _, text in walk(document))
+
+
+def invalid(where: str, expected: str) -> ClientError:
+    """The refusal of a request that is not the api's shape. `where` names a field and never quotes content."""
+    return ClientError("invalid_request", f"{where} must be {expected}")
+
+
+class Fields:
+    """The members of one object of a request, read strictly. JSON null is the same as absent, as in every api here."""
+
+    __slots__ = ("_members", "_where")
+
+    def __init__(self, value: Any, where: str = "") -> None:
+        if type(value) is not dict:
+            raise invalid(where or "the body", "an object")
+        self._members: dict[str, Any] = value
+        self._where = where
+
+    def refuse_lookalikes(self, known: frozenset[str]) -> None:
+        """Raises `ClientError` `ambiguous_key` for `Model` or `MESSAGES`: some servers would take them for the real."""
+        for key in self._members:
+            if key not in known and (folded := key.casefold()) in known:
+                raise ClientError("ambiguous_key", f"a key differs from {folded!r} only in case")
+
+    def raw(self, key: str) -> Any:
+        return self._members.get(key)
+
+    def text(self, key: str) -> str | None:
+        value: str | None = self._typed(key, (str,), "a string")
+        return value
+
+    def flag(self, key: str) -> bool:
+        return bool(self._typed(key, (bool,), "true or false"))
+
+    def integer(self, key: str, *, at_least: int = 0) -> int | None:
+        value: int | None = self._typed(key, (int,), "an integer")
+        if value is not None and value < at_least:
+            raise invalid(self.named(key), f"at least {at_least}")
+        return value
+
+    def number(self, key: str) -> float | None:
+        value = self._typed(key, (int, float), "a number")
+        return None if value is None else float(value)
+
+    def fields(self, key: str) -> Fields:
+        """The object at `key`; absent is an empty one."""
+        value = self._typed(key, (dict,), "an object")
+        return Fields({} if value is None else value, self.named(key))
+
+    def objects(self, key: str) -> Iterator[tuple[int, Fields]]:
+        """The objects in the list at `key`, with their index; absent is an empty list."""
+        value: list[Any] = self._typed(key, (list,), "a list of objects") or []
+        for index, item in enumerate(value):
+            yield index, Fields(item, f"{self.named(key)}[{index}]")
+
+    def named(self, key: str) -> str:
+        return f"{self._where}.{key}" if self._where else key
+
+    def _typed(self, key: str, kinds: tuple[type, ...], expected: str) -> Any:
+        value = self._members.get(key)
+        if value is not None and type(value) not in kinds:  # not isinstance: true is no integer here
+            raise invalid(self.named(key), expected)
+        return value
+
+
+def members(fields: Fields, key: str) -> Mapping[str, Any]:
+    """The object at `key` of a part, tolerantly."""
+    return as_object(fields.raw(key))

@@ -1,0 +1,33 @@
+"""Estimates where a provider gave no figures. OTel GenAI counts: input includes cached tokens, output reasoning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from extproc.model import Usage, UsageSource
+
+BYTES_PER_TOKEN = 4
+"""UTF-8 bytes of text per token, about: English prose and code; too few tokens for other scripts, never none."""
+
+
+def estimated_tokens(text_bytes: int) -> int:
+    """`text_bytes / 4`, rounded up."""
+    return -(-text_bytes // BYTES_PER_TOKEN)
+
+
+def completed(said: Usage, *, is_final: bool, input_text_bytes: int, output_text_bytes: int) -> Usage:
+    """`said` with its gaps filled by estimates, and its source named.
+
+    `is_final`: the output figure is the provider's last word. Without it (a stream that was cut) the figure is a floor,
+    and what the text seen amounts to counts when it is more.
+    """
+    input_tokens, output_tokens = said.input_tokens, said.output_tokens
+    if is_final and input_tokens is not None and output_tokens is not None:
+        return replace(said, source=UsageSource.PROVIDER)
+    nothing = input_tokens is None and output_tokens is None
+    if input_tokens is None:
+        input_tokens = estimated_tokens(input_text_bytes)
+    if output_tokens is None or not is_final:
+        output_tokens = max(output_tokens or 0, estimated_tokens(output_text_bytes))
+    source = UsageSource.ESTIMATED if nothing else UsageSource.PARTIAL
+    return replace(said, input_tokens=input_tokens, output_tokens=output_tokens, source=source)
