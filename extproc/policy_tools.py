@@ -66,9 +66,11 @@ def check(folder: Path, opa: Path | None = None) -> int:
     """Format, strict types against the input schema, then the tests. Returns 0, or 1 when anything was found."""
     _must_be_policy(folder)
     schemas = ["--schema", "schemas"] if (folder / "schemas").is_dir() else []
-    steps = (["fmt", "--diff", "--fail", "."], ["check", "--strict", "--bundle", *schemas, "."])
-    found = [_run(opa, step, folder) != 0 for step in steps]
-    return 1 if any(found) or test(folder, opa) != 0 else 0
+    unformatted = _output(opa, ["fmt", "--list", "."], folder).stdout.split()
+    if unformatted:
+        print(f"policy: not formatted (opa fmt --write puts it right): {', '.join(unformatted)}", file=sys.stderr)
+    mistyped = _run(opa, ["check", "--strict", "--bundle", *schemas, "."], folder) != 0
+    return 1 if unformatted or mistyped or test(folder, opa) != 0 else 0
 
 
 def bundle(folder: Path, out: Path, revision: str | None = None, opa: Path | None = None) -> str:
@@ -85,7 +87,7 @@ def bundle(folder: Path, out: Path, revision: str | None = None, opa: Path | Non
     built = _output(opa, arguments, folder)
     if built.returncode != 0:
         partial.unlink(missing_ok=True)
-        raise OperatorError("policy_invalid", f"{folder}: opa build failed:\n{built.stderr.strip()}")
+        raise OperatorError("policy_invalid", f"{folder}: opa build failed:\n{(built.stderr + built.stdout).strip()}")
     partial.replace(target)
     return chosen
 

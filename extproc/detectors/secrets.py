@@ -131,7 +131,9 @@ DETECTOR: Final = PatternDetector(
     "secrets",
     "secret",
     (
-        Recogniser("AWS_ACCESS_KEY", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", _whole_token(0.95, 1.5), 20),
+        Recogniser(
+            "AWS_ACCESS_KEY", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", _whole_token(0.95, 1.5), 20
+        ),
         Recogniser("AWS_BEDROCK_KEY", r"\bABSK[A-Za-z0-9+/]{100,280}={0,2}", always(0.95), 290),
         Recogniser(
             "AWS_SECRET_KEY",
