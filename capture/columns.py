@@ -211,8 +211,8 @@ FACTS: Final = (
             Column(
                 "response_content_state",
                 _TEXT,
-                "What the response body in `content` is: `exact`, `none`, `policy`, `unjudged`, `over_limit`, `partial`; "
-                "NULL for `cut` rows of which nothing was stored.",
+                "What the response body in `content` is: `exact`, `none`, `policy`, `unjudged`, `over_limit` or "
+                "`partial`; NULL for `cut` rows of which nothing was stored.",
             ),
         ),
     ),

@@ -83,10 +83,12 @@ class _Open:
 class Joiner:
     """Feed it one incarnation's frames in order."""
 
-    def __init__(self, incarnation: str, *, settled: int = 0) -> None:
-        """`settled`: what ends at or before this logical offset was dealt with earlier and does not come out again."""
+    def __init__(self, incarnation: str, *, settled: int = 0, counted: int = 0) -> None:
+        """`settled`: exchanges that end at or before this logical offset have their rows and do not come out again.
+        `counted`: oddities before this logical offset were counted earlier."""
         self._incarnation = incarnation
         self._settled = settled
+        self._counted = counted
         self._open: dict[str, _Open] = {}
         self.opened = 0
         """`Opened` frames seen."""
@@ -158,7 +160,7 @@ class Joiner:
         exchange.parts[frame.index] = ref
 
     def _orphan(self, ref: FrameRef) -> None:
-        if ref.end > self._settled:
+        if ref.end > self._counted:
             self.orphans += 1
 
     def _close(self, exchange_id: str, closed: Closed | None, closed_offset: int) -> Joined | None:
@@ -184,7 +186,8 @@ class Joiner:
 
     def _undecodable(self, payload: bytes | memoryview, ref: FrameRef) -> Joined | None:
         """A frame of a future or faulty writer: its exchange still gets a row, and the row a warning."""
-        self.undecodable += 1
+        if ref.end > self._counted:
+            self.undecodable += 1
         exchange_id, tag = _salvage(payload)
         if exchange_id is None:
             self._orphan(ref)

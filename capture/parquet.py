@@ -1,4 +1,4 @@
-"""Rows into Parquet files, so that a file is either whole and durable in its place or not there at all.
+"""Rows into Parquet files, a row group at a time, so that memory holds one group whatever a batch decodes to.
 
 Files are written beside the trees, brought to the disk, and renamed: one torn file would fail every query of the whole
 glob, and DuckDB's globs include names that begin with `.` or `_`, so nothing else may ever lie inside a tree.
@@ -6,7 +6,6 @@ glob, and DuckDB's globs include names that begin with `.` or `_`, so nothing el
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from capture.columns import Tree, schema
+from capture.files import move, sync_file
 
 ZSTD_LEVEL = 3
 """Level 1 collapses on long rows, level 9 costs 2-4 times the CPU for a few per cent."""
+_REFUSALS = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
 def table(tree: Tree, rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -25,49 +26,49 @@ def table(tree: Tree, rows: Sequence[dict[str, Any]]) -> pa.Table:
     wanted = schema(tree)
     try:
         return pa.Table.from_pylist(list(rows), schema=wanted)
-    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):
+    except _REFUSALS:
         return pa.Table.from_pylist([_conform(row, wanted) for row in rows], schema=wanted)
 
 
-def write(path: Path, content: pa.Table) -> None:
-    """Write a file and bring it to the disk; its name still needs `publish`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(content, path, compression="zstd", compression_level=ZSTD_LEVEL)
-    sync_file(path)
+class TreeFile:
+    """One Parquet file of one tree and day, until it is published."""
 
+    def __init__(self, tree: Tree, dt: str, name: str, staging: Path, *, group_bytes_max: int) -> None:
+        self.tree = tree
+        self._target = f"{tree.value}/dt={dt}/{name}.parquet"
+        self._staged = staging / f"{name}.{tree.value}.{dt}"
+        self._group_bytes_max = group_bytes_max
+        self._writer: pq.ParquetWriter | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
 
-def publish(staged: Path, target: Path) -> None:
-    """Give a written file its name in the tree, durably. The same name again replaces the file."""
-    make_directory(target.parent)
-    staged.rename(target)
-    sync_directory(target.parent)
+    def add(self, row: dict[str, Any], size: int) -> None:
+        """`size`: roughly what the row takes in memory, bytes."""
+        self._rows.append(row)
+        self._bytes += size
+        if self._bytes >= self._group_bytes_max:
+            self._flush()
 
+    def finish(self) -> None:
+        """Everything is on the disk; only the name is missing."""
+        self._flush()
+        assert self._writer is not None, "a file without rows"
+        self._writer.close()
+        sync_file(self._staged)
 
-def make_directory(path: Path) -> None:
-    """Like `mkdir -p`, with every new name brought to the disk."""
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
-        sync_directory(directory.parent)
+    def publish(self, archive: Path) -> None:
+        move(self._staged, archive / self._target)
 
-
-def sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._staged, schema(self.tree), compression="zstd", compression_level=ZSTD_LEVEL
+            )
+        self._writer.write_table(table(self.tree, self._rows))
+        self._rows = []
+        self._bytes = 0
 
 
 def _conform(row: dict[str, Any], wanted: pa.Schema) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _conform(row: dict[str, Any], wanted: pa.Schema) -> dict[str, Any]:
             continue
         try:
             pa.array([value], type=field.type)
-        except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):
+        except _REFUSALS:
             dropped.append(field.name)
         else:
             fitting[field.name] = value

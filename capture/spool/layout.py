@@ -17,6 +17,7 @@ LOCK_NAME = "lock"
 META_NAME = "meta"
 LOST_NAME = "lost"
 STAGING_SUFFIX = ".new"
+ARCHIVE_STATE_NAME = ".archive"
 _SEGMENT_SUFFIX = ".seg"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 

@@ -70,12 +70,18 @@ class IncarnationReader:
         self._place: _Place | None = None
         self._last_number = 0
         self._seeds: dict[int, int] = {}
+        self._bases: dict[int, int] = {}
         self.offset = start
         """Everything before it was read."""
 
     def segments(self) -> list[int]:
         """Numbers of the segments on disk."""
         return sorted(n for n in map(segment_number, self._fs.names(self._folder)) if n is not None)
+
+    def segments_before(self, offset: int) -> list[int]:
+        """Segments on disk of which every frame ends at or before logical `offset`, among those read by now."""
+        following = [number for number, base in self._bases.items() if base <= offset]
+        return [number for number in self.segments() if following and number < max(following)]
 
     def poll(self, *, final: bool) -> Iterator[Found | Broken]:
         """All frames that are there by now. `final`: the writer is dead, nothing will be added."""
@@ -132,6 +138,7 @@ class IncarnationReader:
             return Broken(code, number, 0, self._fs.size(self._folder / segment_name(number)))
         self._last_number = number
         self._seeds[number] = head.seed
+        self._bases[number] = head.base_offset
         shift = head.base_offset - segment.SEGMENT_HEADER_BYTES
         position = max(segment.SEGMENT_HEADER_BYTES, self._start - shift)
         self._place = _Place(number, head.seed, shift, position)
