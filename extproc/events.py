@@ -191,6 +191,8 @@ class Reply:
     set_headers: tuple[tuple[str, str], ...] = ()
     remove_headers: tuple[str, ...] = ()
     body: bytes | None = field(default=None, repr=False)
+    exchange_id: str | None = None
+    """Tell Envoy the exchange's id as dynamic metadata, so that an answer of its own later on can name it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,8 @@ class Exchange:
                 return effects + self._refuse("unknown_route", "the gateway has no settings for this route", 500)
         if self._tracks["request"] is Track.DONE:
             return effects + self._judge_bodyless()
-        return (*effects, self._replies.reply(Message.REQUEST_HEADERS, self._now_ns))
+        reply = self._replies.reply(Message.REQUEST_HEADERS, self._now_ns, exchange_id=self.exchange_id)
+        return (*effects, reply)
 
     def _judge_bodyless(self) -> tuple[Effect, ...]:
         assert self._judgement is not None
@@ -299,6 +300,7 @@ class Exchange:
                     set_headers=verdict.set_headers,
                     remove_headers=verdict.remove_headers,
                     body=verdict.body,
+                    exchange_id=self.exchange_id if owed is Message.REQUEST_HEADERS else None,
                 ),
             )
         return effects + self._advance_end()

@@ -40,6 +40,7 @@ class Replies:
         set_headers: tuple[tuple[str, str], ...] = (),
         remove_headers: tuple[str, ...] = (),
         body: bytes | None = None,
+        exchange_id: str | None = None,
     ) -> Reply:
         """The one reply to `message`."""
         assert self._owed[message] > 0, "a reply that nobody waits for"
@@ -47,7 +48,7 @@ class Replies:
         self._owed[message] -= 1
         if not self._owed.total():
             self.overhead_ns += now_ns - self._waiting_since_ns
-        return Reply(message, set_headers, remove_headers, body)
+        return Reply(message, set_headers, remove_headers, body, exchange_id)
 
     def silence(self, now_ns: int) -> None:
         """Nothing more will be sent."""

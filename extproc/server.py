@@ -51,7 +51,8 @@ def uuid7() -> str:
 def main(configuration: Configuration) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code; raises `OperatorError` when it cannot start."""
     configure_logs(configuration.telemetry.log_level)
-    return uvloop.run(_serve(configuration))
+    code: int = uvloop.run(_serve(configuration))
+    return code
 
 
 async def _serve(configuration: Configuration) -> int:

@@ -34,6 +34,9 @@ JWT_NAMESPACE = "envoy.filters.http.jwt_authn"
 """Dynamic metadata namespace of Envoy's jwt_authn filter; the verified payload lies under `JWT_PAYLOAD_KEY`."""
 JWT_PAYLOAD_KEY = "headgate_jwt"
 
+METADATA_NAMESPACE = "headgate"
+"""Dynamic metadata that Envoy takes from us (`receiving_namespaces`)."""
+
 SLICE_BYTES_MAX = 64 * 1024
 """Response bytes handled in one go; a larger chunk is cut, so that the loop can serve others in between."""
 
@@ -120,7 +123,7 @@ def _jwt_subject(request: ext_proc_pb2.ProcessingRequest) -> str | None:
 def _go_on(message: Message) -> bytes:
     response = ext_proc_pb2.ProcessingResponse()
     getattr(response, message.value).SetInParent()
-    return response.SerializeToString()
+    return bytes(response.SerializeToString())
 
 
 _CONTINUE: Mapping[Message, bytes] = {message: _go_on(message) for message in Message}
@@ -130,7 +133,7 @@ def render(effect: Reply | Deny) -> bytes:
     """One ProcessingResponse."""
     if isinstance(effect, Deny):
         return _immediate(effect)
-    if not effect.set_headers and not effect.remove_headers and effect.body is None:
+    if not effect.set_headers and not effect.remove_headers and effect.body is None and effect.exchange_id is None:
         return _CONTINUE[effect.message]
     response = ext_proc_pb2.ProcessingResponse()
     target = getattr(response, effect.message.value)
@@ -145,6 +148,9 @@ def render(effect: Reply | Deny) -> bytes:
             else:
                 common.body_mutation.clear_body = True
     _mutate(mutation, effect.set_headers, effect.remove_headers)
+    if effect.exchange_id is not None:
+        namespace = response.dynamic_metadata.fields[METADATA_NAMESPACE].struct_value
+        namespace.fields["exchange_id"].string_value = effect.exchange_id
     return bytes(response.SerializeToString())
 
 

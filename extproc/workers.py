@@ -7,6 +7,7 @@ A job that outlives its CPU budget gives a typed answer; a worker that dies fail
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import multiprocessing
 import signal
@@ -74,8 +75,14 @@ def finish_decoder(decoder: ResponseDecoder, complete: bool) -> ResponseFacts:
 
 
 def _worker_started() -> None:
+    _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends the pool
     scanner()
+
+
+def _die_with_parent() -> None:
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): a worker never outlives the process that feeds it. Linux only, like us."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Workers:

@@ -17,6 +17,7 @@ from extproc.envoy_config.names import (
     JWT_METADATA_KEY,
     JWT_REQUIREMENT,
     KEY_HEADERS,
+    METADATA_NAMESPACE,
     OBSERVE_CLUSTER,
     OBSERVE_FILTER,
     RBAC_FILTER,
@@ -225,7 +226,10 @@ def _decide(configuration: Configuration) -> Node:
             route_cache_action="RETAIN",
             request_attributes=list(REQUEST_ATTRIBUTES),
             response_attributes=list(RESPONSE_ATTRIBUTES),
-            metadata_options={"forwarding_namespaces": {"untyped": [JWT_FILTER]}},
+            metadata_options={
+                "forwarding_namespaces": {"untyped": [JWT_FILTER]},
+                "receiving_namespaces": {"untyped": [METADATA_NAMESPACE]},
+            },
         ),
     }
 

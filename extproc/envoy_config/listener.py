@@ -28,7 +28,25 @@ NOBODY: Final = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 """The only "internal" address: no client can have it. Without a range Envoy trusts loopback and private addresses, and
 then keeps their x-request-id and obeys their x-envoy-* headers (measured)."""
 
-ABNORMAL_ENDS: Final = ("DC", "UC", "UF", "UH", "UT", "UR", "URX", "UPE", "UO", "LR", "SI", "DT", "UMSDR", "DPE", "NC")
+ABNORMAL_ENDS: Final = (
+    "DC",
+    "UC",
+    "UF",
+    "UH",
+    "UT",
+    "UR",
+    "URX",
+    "UPE",
+    "UO",
+    "LR",
+    "SI",
+    "DT",
+    "UMSDR",
+    "DPE",
+    "DR",
+    "NC",
+    "OM",
+)
 """Response flags with which a stream ends before its response did: by the client, the provider, a time-out, Envoy."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extproc.config import Configuration
-from extproc.envoy_config.names import DENIAL_DETAILS, EXCHANGE_HEADER, Node, cel_filter
+from extproc.envoy_config.names import DENIAL_DETAILS, EXCHANGE_HEADER, METADATA_NAMESPACE, Node, cel_filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,11 @@ def _mapper(error: LocalError, anthropic_routes: str | None) -> Node:
         }
     }
     body = _anthropic(error) if anthropic_routes is not None else _openai(error)
-    headers = [_header(EXCHANGE_HEADER, "%REQ(X-REQUEST-ID)%", "ADD_IF_ABSENT")]
+    # The exchange's id where the sidecar told it; else (it was down) Envoy's own, which the access log knows.
+    headers = [
+        _header(EXCHANGE_HEADER, f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:exchange_id)%", "ADD_IF_ABSENT"),
+        _header(EXCHANGE_HEADER, "%REQ(X-REQUEST-ID)%", "ADD_IF_ABSENT"),
+    ]
     if error.retry_is_useless:
         headers.append(_header("x-should-retry", "false", "OVERWRITE_IF_EXISTS_OR_ADD"))
     return {

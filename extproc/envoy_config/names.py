@@ -20,6 +20,7 @@ HEADER_PREFIX: Final = "x-headgate-"
 """Ours alone: no client may send such a header, no provider sees one."""
 CLIENT_HEADER: Final = "x-headgate-client"
 EXCHANGE_HEADER: Final = "x-headgate-exchange-id"
+METADATA_NAMESPACE: Final = "headgate"
 ATTEMPT_HEADER: Final = "x-envoy-attempt-count"
 KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 """Where clients carry keys. Routes that inject the provider's key take all of them off."""

@@ -428,7 +428,7 @@ def test_whatever_comes_each_message_is_answered_once_and_each_opened_frame_has_
             assert len(d.replies(message)) == count
     kinds = [type(f) for f in d.frames]
     assert kinds.count(Opened) == kinds.count(Closed) <= 1
-    if kinds:
+    if not d.lost and kinds:  # a refused Opened may be followed by a part that was on its way: capture ignores it
         assert kinds[0] is Opened
         assert kinds[-1] is Closed
     assert kinds.count(Opened) + d.lost == (1 if d.received else 0)
