@@ -28,8 +28,7 @@ class Parts(list[UninspectedPart]):
 
 def base64_part(kind: str, field: str, data: str, media_type: str) -> UninspectedPart:
     """A part whose bytes stand in the body. A `media_type` that is none, the client's text, is left out."""
-    named = media_type.lower()
-    return UninspectedPart(kind, field, named if _MEDIA_TYPE.fullmatch(named) else None, len(data))
+    return UninspectedPart(kind, field, media_type_or_none(media_type), len(data))
 
 
 def url_part(kind: str, field: str, url: str) -> UninspectedPart:
@@ -37,6 +36,12 @@ def url_part(kind: str, field: str, url: str) -> UninspectedPart:
     if url[:5].lower() != "data:":
         return UninspectedPart(kind, field)
     head, comma, _ = url[:_DATA_URL_HEAD_CHARS_MAX].partition(",")
-    media_type = head[5:].split(";")[0].lower()
-    known = media_type if _MEDIA_TYPE.fullmatch(media_type) else None
-    return UninspectedPart(kind, field, known, len(url) - len(head) - len(comma))
+    return UninspectedPart(
+        kind, field, media_type_or_none(head[5:].partition(";")[0]), len(url) - len(head) - len(comma)
+    )
+
+
+def media_type_or_none(text: str) -> str | None:
+    """`text` in lower case when it is a media type without parameters (RFC 9110 §8.3.1), else None."""
+    named = text.strip().lower()
+    return named if _MEDIA_TYPE.fullmatch(named) else None

@@ -96,18 +96,27 @@ def strings(document: Any) -> Iterator[tuple[str, str]]:
 
 def string_at(document: Any, where: str) -> str:
     """The string at a pointer as `strings` gives it. Raises `LookupError` when there is none."""
-    is_key = where.endswith(KEY_MARK)
-    value, last = document, ""
-    for token in where.removesuffix(KEY_MARK).split("/")[1:]:
-        last = unescape(token)
-        try:
-            value = value[int(last)] if type(value) is list else value[last]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise LookupError("no string at this pointer") from None
-    text = last if is_key else value
+    if where.endswith(KEY_MARK):
+        holder, _, token = where.removesuffix(KEY_MARK).rpartition("/")
+        name = unescape(token)
+        if name not in value_at(document, holder):
+            raise LookupError("no key at this pointer")
+        return name
+    text = value_at(document, where)
     if type(text) is not str:
         raise LookupError("no string at this pointer")
     return text
+
+
+def value_at(document: Any, where: str) -> Any:
+    """The value at a pointer without `#key`. Raises `LookupError` when there is none."""
+    value = document
+    for token in where.split("/")[1:]:
+        try:
+            value = value[int(token)] if type(value) is list else value[unescape(token)]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise LookupError("nothing at this pointer") from None
+    return value
 
 
 class _Edits:

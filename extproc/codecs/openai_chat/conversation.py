@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.codecs.openai_chat.request import SYSTEM_ROLES, media_kind
-from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments, called_name
+from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.json_or_sse import JsonOrSse
 from extproc.model import Conversation, Message, Part
@@ -106,10 +106,8 @@ def _whole_calls(message: dict[str, Any]) -> Iterator[Part]:
             tool_name=called_name(call) or None,
             arguments=called_arguments(call),
         )
-    if legacy := as_object(message.get("function_call")):
-        yield Part(
-            "tool_call", tool_name=as_name(legacy.get("name")) or None, arguments=as_text(legacy.get("arguments"))
-        )
+    if legacy := legacy_call(message):
+        yield Part("tool_call", tool_name=called_name(legacy) or None, arguments=called_arguments(legacy))
 
 
 @dataclass(slots=True)
@@ -163,8 +161,8 @@ def _choices(body: bytes | None) -> dict[int, _Choice]:
             answer = choices.setdefault(number, _Choice())
             answer.take(said)
             fragments = [as_object(call) for call in as_list(said.get("tool_calls"))]
-            if legacy := as_object(said.get("function_call")):
-                fragments.append({"index": -1, "function": legacy})
+            if legacy := legacy_call(said):
+                fragments.append(legacy)
             for fragment in fragments:
                 answer.calls.setdefault(slots.number(number, fragment), _Call()).take(fragment)
     return choices

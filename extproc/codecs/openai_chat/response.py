@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.codecs.openai_chat.errors import read_error
-from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments
+from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.sse import SseEvent
 from extproc.framing.tolerant_json import utf8_size
@@ -73,7 +73,7 @@ class ChatAccount:
             response_id=self._id or None,
             finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
             usage=usage,
-            tool_calls=tuple(self._calls.names),
+            tool_calls=tuple(name for name in self._calls.names if name),
             text_bytes=self._text_bytes,
             error=self._error,
             terminal=self.terminal,
@@ -105,9 +105,9 @@ class ChatAccount:
                 if type(call) is dict:
                     self._calls.number(number, call)
                     self._text_bytes += utf8_size(called_arguments(call))
-        if (call := said.get("function_call")) and type(call) is dict:
-            self._calls.number(number, {"index": -1, "function": call})
-            self._text_bytes += utf8_size(as_text(call.get("arguments")))
+        if legacy := legacy_call(said):
+            self._calls.number(number, legacy)
+            self._text_bytes += utf8_size(called_arguments(legacy))
 
 
 def said_bytes(said: dict[str, Any]) -> int:

@@ -62,5 +62,11 @@ def called_arguments(fragment: dict[str, Any]) -> str:
     return as_text(called.get("arguments")) or as_text(called.get("input"))
 
 
+def legacy_call(said: dict[str, Any]) -> dict[str, Any] | None:
+    """The `function_call` of a message or delta as a fragment; None where it is missing or, as Go writes it, empty."""
+    called = as_object(said.get("function_call"))
+    return {"index": -1, "function": called} if called.get("name") or called.get("arguments") else None
+
+
 def _called(fragment: dict[str, Any]) -> dict[str, Any]:
     return as_object(fragment.get("function")) or as_object(fragment.get("custom"))

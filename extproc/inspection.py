@@ -1,0 +1,347 @@
+"""One request body read for the decision, and rewritten after it. Pure functions of bytes; see decision record 001.
+
+    bytes ─► content coding off ─► one strict reading ─► the api's facts ─► every string past the detectors
+
+Every string means keys too, whatever the api says a field is for: text must not pass because it stands in an unusual
+place. The exceptions are payloads in base64 that are already reported as uninspected, and blobs that the provider
+encrypted itself, in which random letters look like keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from extproc.codec import Codec
+from extproc.errors import ClientError, HeadgateError, LimitExceeded
+from extproc.framing import strict_json
+from extproc.framing.content_encoding import decoder
+from extproc.framing.json_strings import (
+    KEY_MARK,
+    Place,
+    pointer,
+    replace_strings,
+    string_at,
+    value_at,
+    walk,
+)
+from extproc.media import media_type_or_none
+from extproc.model import Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
+from extproc.redaction import Span, redact_text
+
+BUDGET_BYTES = 64 * 1024
+"""`budget` is asked at least once for so many bytes of decoding or scanning."""
+BUDGET_STRING_BYTES = 256
+"""What a string costs beside its length, as bytes: a body of short strings must ask `budget` often as well."""
+MEMO_CHARS_MAX = 64
+MEMO_MAX = 4_096
+"""Short strings (roles, types, keys) repeat: their hits are remembered, for so many different ones per body."""
+REWRITE_DEPTH_MAX = 1_000
+"""Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
+
+_PAYLOAD_CHARS_MIN = 128
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
+_DATA_URL_HEAD_CHARS_MAX = 512
+
+_ENCRYPTED = re.compile(
+    r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
+    r"(signature|data|encrypted_content|encrypted_index)"
+)
+_ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
+    "thinking": frozenset({"signature"}),
+    "redacted_thinking": frozenset({"data"}),
+    "web_search_result": frozenset({"encrypted_content"}),
+    "web_search_result_location": frozenset({"encrypted_index"}),
+    "reasoning.encrypted": frozenset({"data"}),
+    "reasoning.text": frozenset({"signature"}),
+}
+"""Block type → keys whose value only the provider that made it can read."""
+
+
+class Scanner(Protocol):
+    """As `extproc.scanner.Scanner`."""
+
+    def scan(self, text: bytes, budget: Callable[[], None], /) -> Sequence[ScannedSpan]: ...
+
+
+class ScannedSpan(Span, Protocol):
+    @property
+    def data_class(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+def inspect_request(
+    codec: Codec,
+    body: bytes,
+    *,
+    content_type: str | None,
+    content_encoding: str | None,
+    scanner: Scanner,
+    limits: Limits,
+    budget: Callable[[], None],
+) -> Inspection:
+    """Facts, findings, and the problem when the body cannot be judged as it came. Never raises for any `body`.
+
+    `budget` raises `LimitExceeded` when the CPU allowance is spent: the problem is then `inspect_budget`. A body of the
+    api `opaque` has no form to be wrong, so it is no problem when nobody can read it: it is one uninspected part.
+    """
+    read = _Reading()
+    found = _Findings(scanner, limits.findings_max, budget)
+    try:
+        read.read(codec, body, content_type, content_encoding, limits, budget)
+        if read.is_json:
+            found.scan_document(read.document, read.facts.uninspected_parts)
+        elif read.text is not None:
+            found.scan_raw(read.text)
+    except LimitExceeded as error:
+        read.problem = read.problem or Problem("inspect_budget", error.message, 413)
+        found.truncated = True
+    if body and codec.api == "opaque" and not read.is_json and read.text is None:
+        part = UninspectedPart("unknown", "", media_type_or_none((content_type or "").partition(";")[0]), len(body))
+        read.facts = RequestFacts(uninspected_parts=(part,))
+    return Inspection(
+        facts=read.facts,
+        findings=tuple(found.kept),
+        findings_truncated=found.truncated,
+        problem=read.problem,
+        decoded_body=read.plain if read.plain is not body else None,
+    )
+
+
+def rewrite_request(body: bytes, findings: Sequence[Finding], entities: Iterable[str]) -> bytes:
+    """`body` with the findings of these entities replaced by placeholders, every other byte as it was.
+
+    `body` is what `inspect_request` gave the findings for, content coding off. Raises `HeadgateError`
+    (`rewrite_failed`) when the findings do not fit it: then it must not be forwarded.
+    """
+    wanted = frozenset(entities)
+    by_field: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.entity in wanted:
+            by_field[finding.field].append(finding)
+    if not by_field:
+        return body
+    try:
+        document = _document_of(body, by_field)
+        if document is None:
+            return redact_text(body, by_field[""])
+        rewritten = replace_strings(body, _edits(document, by_field))
+        strict_json.parse(rewritten, depth_max=REWRITE_DEPTH_MAX)
+    except (ClientError, LookupError, UnicodeDecodeError):
+        raise HeadgateError("rewrite_failed", "a redaction did not fit the body it was made for") from None
+    return rewritten
+
+
+class _Reading:
+    """What one body turned out to be, as far as it could be read."""
+
+    def __init__(self) -> None:
+        self.plain: bytes | None = None
+        """Without content coding; None when that could not be taken off."""
+        self.text: bytes | None = None
+        """`plain`, when it is UTF-8 but not JSON of one reading."""
+        self.is_json = False
+        self.document: Any = None
+        self.facts = RequestFacts()
+        self.problem: Problem | None = None
+
+    def read(
+        self,
+        codec: Codec,
+        body: bytes,
+        content_type: str | None,
+        content_encoding: str | None,
+        limits: Limits,
+        budget: Callable[[], None],
+    ) -> None:
+        """Raises `LimitExceeded` when the budget is spent."""
+        refuse = self._ignore if codec.api == "opaque" else self._refuse
+        try:
+            self.plain = _decoded(body, content_encoding, limits, budget)
+        except ClientError as error:
+            refuse(error)
+            return
+        try:
+            _refuse_other_types(content_type)
+        except ClientError as error:
+            refuse(error)
+        try:
+            self.document = strict_json.parse(self.plain, depth_max=limits.json_depth_max)
+            self.is_json = True
+            budget()
+            self.facts = codec.request(self.document)
+        except ClientError as error:
+            refuse(error)
+        if not self.is_json and _is_utf8(self.plain):
+            self.text = self.plain
+
+    def _refuse(self, error: ClientError) -> None:
+        self.problem = self.problem or Problem(error.code, error.message, error.status)
+
+    def _ignore(self, error: ClientError) -> None:
+        """Opaque bodies need no form."""
+
+
+def _decoded(body: bytes, content_encoding: str | None, limits: Limits, budget: Callable[[], None]) -> bytes:
+    """The body without its content coding: the very same object when there is none."""
+    if len(body) > limits.body_bytes_max:
+        raise ClientError("body_too_large", f"the body is larger than {limits.body_bytes_max} bytes", 413)
+    if (content_encoding or "identity").strip().lower() == "identity":
+        return body
+    coding = decoder(content_encoding, bytes_max=limits.body_bytes_max, ratio_max=limits.decoded_ratio_max)
+    pieces = []
+    for start in range(0, len(body), BUDGET_BYTES):
+        budget()
+        pieces.append(coding.decode(body[start : start + BUDGET_BYTES]))
+    pieces.append(coding.flush())
+    return b"".join(pieces)
+
+
+def _refuse_other_types(content_type: str | None) -> None:
+    """JSON by any of its names, in UTF-8, or nothing said: the body is read as JSON anyway."""
+    if not content_type or not content_type.strip():
+        return
+    essence, *parameters = (piece.strip().lower() for piece in content_type.split(";"))
+    if essence == "application/json" or (re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+\+json", essence)):
+        charsets = [
+            value.strip().strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"
+        ]
+        if all(charset in ("utf-8", "utf8") for charset in charsets):
+            return
+    raise ClientError("unsupported_content_type", "this API takes content-type: application/json in UTF-8", 415)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Findings:
+    """Collects hits, at most `findings_max` and then only the first of each further entity: a body full of addresses
+    must not hide the key at its end from policy."""
+
+    def __init__(self, scanner: Scanner, findings_max: int, budget: Callable[[], None]) -> None:
+        self.kept: list[Finding] = []
+        self.truncated = False
+        self._scanner = scanner
+        self._findings_max = findings_max
+        self._budget = budget
+        self._unasked_bytes = 0
+        self._entities: set[str] = set()
+        self._memo: dict[str, Sequence[ScannedSpan]] = {}
+
+    def scan_raw(self, text: bytes) -> None:
+        self._keep(self._scanner.scan(text, self._budget), "")
+
+    def scan_document(self, document: Any, uninspected: Sequence[UninspectedPart]) -> None:
+        payload_fields = frozenset(part.field for part in uninspected)
+        for place, is_key, text in walk(document):
+            self._spend(len(text))
+            if payload_fields and not is_key and _is_payload(text, place, payload_fields):
+                continue
+            if matches := self._matches(text):
+                where = pointer(place, is_key=is_key)
+                if is_key or not _is_encrypted(document, where, text):
+                    self._keep(matches, where)
+
+    def _spend(self, size_bytes: int) -> None:
+        self._unasked_bytes += size_bytes + BUDGET_STRING_BYTES
+        if self._unasked_bytes >= BUDGET_BYTES:
+            self._unasked_bytes = 0
+            self._budget()
+
+    def _matches(self, text: str) -> Sequence[ScannedSpan]:
+        if len(text) > MEMO_CHARS_MAX:
+            return self._scanner.scan(text.encode(), self._budget)
+        matches = self._memo.get(text)
+        if matches is None:
+            matches = self._scanner.scan(text.encode(), self._budget) if text else ()
+            if len(self._memo) < MEMO_MAX:
+                self._memo[text] = matches
+        return matches
+
+    def _keep(self, matches: Sequence[ScannedSpan], field: str) -> None:
+        for match in matches:
+            if len(self.kept) >= self._findings_max:
+                self.truncated = True
+                if match.entity in self._entities:
+                    continue
+            self._entities.add(match.entity)
+            self.kept.append(Finding(match.entity, match.data_class, field, match.start, match.end, match.score))
+
+
+def _is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
+    """Is this the base64 of a part that is reported as uninspected? Text in its stead is scanned."""
+    if len(text) < _PAYLOAD_CHARS_MIN:
+        return False
+    begin = 0
+    if text[:5].lower() == "data:":
+        head = text[:_DATA_URL_HEAD_CHARS_MAX].partition(",")[0]
+        if not head.lower().endswith(";base64"):
+            return False
+        begin = len(head) + 1
+    if not _BASE64.fullmatch(text, begin):
+        return False
+    where = pointer(place)
+    while where not in payload_fields:
+        if not where:
+            return False
+        where = where.rpartition("/")[0]
+    return True
+
+
+def _is_encrypted(document: Any, where: str, text: str) -> bool:
+    """Is this a blob that the provider made for itself, in the place where it belongs?"""
+    match = _ENCRYPTED.fullmatch(where)
+    if match is None or not _BASE64.fullmatch(text):
+        return False
+    block = value_at(document, where.rpartition("/")[0])
+    return match[1] in _ENCRYPTED_KEYS.get(str(block.get("type")) if type(block) is dict else "", ())
+
+
+def _document_of(body: bytes, by_field: Mapping[str, object]) -> Any:
+    """The parsed body; None when the findings are of raw bytes, which is how a body is scanned that does not parse."""
+    try:
+        document = strict_json.parse(body, depth_max=REWRITE_DEPTH_MAX)
+    except ClientError:
+        if "" in by_field:
+            return None
+        raise
+    return None if "" in by_field and type(document) is not str else document
+
+
+def _edits(document: Any, by_field: Mapping[str, Sequence[Finding]]) -> dict[str, str]:
+    edits: dict[str, str] = {}
+    names = _FreshNames(document)
+    for where, findings in by_field.items():
+        text = redact_text(string_at(document, where).encode(), findings).decode("utf-8")
+        edits[where] = names.fresh(where, text) if where.endswith(KEY_MARK) else text
+    return edits
+
+
+class _FreshNames:
+    """Names for keys that were redacted: two addresses as keys of one object must not become the same key twice."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._taken: dict[str, set[str]] = {}
+        self._used: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def fresh(self, where: str, name: str) -> str:
+        parent = where.removesuffix(KEY_MARK).rpartition("/")[0]
+        taken = self._taken.get(parent)
+        if taken is None:
+            taken = {key.casefold() for key in value_at(self._document, parent)}
+            self._taken[parent] = taken
+        candidate = name
+        while candidate.casefold() in taken:
+            self._used[parent, name] += 1
+            candidate = f"{name}_{self._used[parent, name] + 1}"
+        taken.add(candidate.casefold())
+        return candidate
