@@ -290,6 +290,8 @@ class Judgement:
             remove_headers.append("content-encoding")  # what goes on is the decoded body, edited
         if body is None and self._send_body:
             body = self._body
+        if body is not None and self.call.has_length and not self._send_body:
+            set_headers.append(("content-length", str(len(body))))  # Envoy refuses a body that its header contradicts
         if self.enforced and self._body and self.call.content_type is None and self.codec.api != "opaque":
             # It was read as JSON, so it is sent as JSON: no provider may read it as anything else.
             set_headers.append(("content-type", "application/json"))

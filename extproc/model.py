@@ -80,6 +80,8 @@ class Call:
     """The provider's host name."""
     content_type: str | None = None
     content_encoding: str | None = None
+    has_length: bool = False
+    """The body's length was declared (`content-length`), so a changed body needs a changed header."""
 
 
 @dataclass(frozen=True, slots=True)

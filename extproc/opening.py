@@ -58,6 +58,7 @@ def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, s
         host=route.host or authority.rpartition("@")[2].partition(":")[0].lower(),
         content_type=headers.get("content-type"),
         content_encoding=content_coding(headers.get("content-encoding")),
+        has_length="content-length" in headers,
     )
 
 

@@ -169,6 +169,17 @@ def test_redaction_replaces_what_is_forwarded_and_what_is_archived() -> None:
     assert d.request.findings[0].action == "redact"
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_changed_body_takes_its_declared_length_with_it(declared: bool) -> None:
+    decision = replace(ALLOW, action=Action.REDACT, redact_entities=frozenset({"EMAIL_ADDRESS"}))
+    d = drive(decision=decision, inspection=Inspection(findings=(EMAIL,)))
+    headers = request_headers(ENFORCE)
+    length = {"content-length": str(len(BODY))} if declared else {}
+    d.play(replace(headers, headers={**headers.headers, **length}), RequestBody(BODY, True))
+    (reply,) = d.replies(Message.REQUEST_BODY)
+    assert (("content-length", "11") in reply.set_headers) is declared  # len("<rewritten>")
+
+
 def test_in_shadow_the_archive_is_masked_though_the_request_is_not() -> None:
     decision = replace(
         ALLOW, mask_entities=frozenset({"EMAIL_ADDRESS"}), obligations=Obligations(capture=CaptureLevel.REDACTED)
