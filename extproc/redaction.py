@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
+
+from extproc.framing.json_strings import KEY_MARK, escape, unescape
+from extproc.model import Finding
 
 
 class Span(Protocol):
@@ -33,3 +37,32 @@ def redact_text(text: bytes, findings: Iterable[Span]) -> bytes:
         copied = max(copied, finding.end)
     pieces.append(text[copied:])
     return b"".join(pieces)
+
+
+def storable_fields(findings: Sequence[Finding]) -> Mapping[str, str]:
+    """Each finding's field → the field as it may be written down.
+
+    A field names the keys on the way to it, and a key may be what was found: `/contacts/ann@example.org/phone` becomes
+    `/contacts/<EMAIL_ADDRESS>/phone`.
+    """
+    in_keys: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.field.endswith(KEY_MARK):
+            in_keys[finding.field].append(finding)
+    return {finding.field: _storable(finding.field, in_keys) for finding in findings}
+
+
+def _storable(field: str, in_keys: Mapping[str, Sequence[Finding]]) -> str:
+    if not in_keys:
+        return field
+    mark = KEY_MARK if field.endswith(KEY_MARK) else ""
+    told, where = [""], ""
+    for token in field.removesuffix(KEY_MARK).split("/")[1:]:
+        where = f"{where}/{token}"
+        found = in_keys.get(where + KEY_MARK)
+        if found:
+            name = redact_text(unescape(token).encode(), found).decode("utf-8", "replace")
+            told.append(escape(name))
+        else:
+            told.append(token)
+    return "/".join(told) + mark

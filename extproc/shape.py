@@ -7,7 +7,7 @@ functions read them tolerantly: what has the wrong shape is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from extproc.errors import ClientError
@@ -51,6 +51,10 @@ def joined(texts: Iterable[str | None]) -> str | None:
 
 def text_size(document: Any) -> int:
     """UTF-8 bytes of all keys and strings in `document`: what a model reads of a tool's definition, about."""
+    if type(document) is str:
+        return utf8_size(document)
+    if type(document) is not dict and type(document) is not list:
+        return 0
     return sum(utf8_size(text) for _, _, text in walk(document))
 
 
@@ -62,13 +66,15 @@ def invalid(where: str, expected: str) -> ClientError:
 class Fields:
     """The members of one object of a request, read strictly. JSON null is the same as absent, as in every api here."""
 
-    __slots__ = ("_members", "_where")
+    __slots__ = ("_holder", "_key", "_members")
 
-    def __init__(self, value: Any, where: str = "") -> None:
+    def __init__(self, value: Any, holder: Fields | None = None, key: str | tuple[str, int] = "") -> None:
+        """`value` stands in `holder` at `key`, or in the list there: (key, index). Only an error spells that out."""
+        self._holder = holder
+        self._key = key
         if type(value) is not dict:
-            raise invalid(where or "the body", "an object")
+            raise invalid(self._name() or "the body", "an object")
         self._members: dict[str, Any] = value
-        self._where = where
 
     def refuse_lookalikes(self, known: frozenset[str]) -> None:
         """Raises `ClientError` `ambiguous_key` for `Model` or `MESSAGES`: some servers would take them for the real."""
@@ -99,24 +105,30 @@ class Fields:
     def fields(self, key: str) -> Fields:
         """The object at `key`; absent is an empty one."""
         value = self._typed(key, (dict,), "an object")
-        return Fields({} if value is None else value, self.named(key))
+        return Fields({} if value is None else value, self, key)
 
     def objects(self, key: str) -> Iterator[tuple[int, Fields]]:
         """The objects in the list at `key`, with their index; absent is an empty list."""
         value: list[Any] = self._typed(key, (list,), "a list of objects") or []
         for index, item in enumerate(value):
-            yield index, Fields(item, f"{self.named(key)}[{index}]")
+            yield index, Fields(item, self, (key, index))
 
     def named(self, key: str) -> str:
-        return f"{self._where}.{key}" if self._where else key
+        """The field at `key` in words, for an error: `messages[3].content`."""
+        where = self._name()
+        return f"{where}.{key}" if where else key
+
+    def _name(self) -> str:
+        if self._holder is None:
+            return ""
+        if type(self._key) is tuple:
+            key, index = self._key
+            return f"{self._holder.named(key)}[{index}]"
+        assert type(self._key) is str
+        return self._holder.named(self._key)
 
     def _typed(self, key: str, kinds: tuple[type, ...], expected: str) -> Any:
         value = self._members.get(key)
         if value is not None and type(value) not in kinds:  # not isinstance: true is no integer here
             raise invalid(self.named(key), expected)
         return value
-
-
-def members(fields: Fields, key: str) -> Mapping[str, Any]:
-    """The object at `key` of a part, tolerantly."""
-    return as_object(fields.raw(key))

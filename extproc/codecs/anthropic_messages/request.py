@@ -104,7 +104,7 @@ class _Text:
         if type(content) is not list:
             raise invalid(holder.named(key), "a string or a list of blocks")
         for index, item in enumerate(content):
-            block = Fields(item, f"{holder.named(key)}[{index}]")
+            block = Fields(item, holder, (key, index))
             self._read_block(block, item, f"{where}/{index}", depth)
 
     def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts
-from extproc.shape import Fields, as_object, as_text, invalid, members, text_size
+from extproc.shape import Fields, as_object, as_text, invalid, text_size
 
 KNOWN_KEYS = frozenset(
     """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
@@ -18,6 +18,7 @@ KNOWN_KEYS = frozenset(
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
 TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "reasoning", "tool_result"})
+_MESSAGE_TEXT_KEYS = ("reasoning_content", "reasoning", "refusal", "name")
 _TEXT_KEYS = ("text", "refusal", "thinking", "reasoning", "content")
 _MEDIA_KINDS = {
     "image_url": "image",
@@ -84,6 +85,10 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _call_size(called: Fields) -> int:
+    return sum(text_size(called.raw(key)) for key in ("name", "arguments", "input"))
+
+
 class _Messages:
     def __init__(self) -> None:
         self.count = 0
@@ -93,24 +98,21 @@ class _Messages:
 
     def read(self, index: int, message: Fields) -> None:
         self.count += 1
-        where = f"/messages/{index}"
         if message.text("role") in SYSTEM_ROLES:
             self.has_system_text = True
-        self._read_content(message, where)
-        for key in ("reasoning_content", "reasoning", "refusal", "name"):
-            self.text_bytes += utf8_size(as_text(message.raw(key)))
+        self._read_content(message, index)
+        for key in _MESSAGE_TEXT_KEYS:
+            if (value := message.raw(key)) is not None:
+                self.text_bytes += utf8_size(as_text(value))
         for _, call in message.objects("tool_calls"):
-            self._read_call(call)
-        self.text_bytes += text_size(message.fields("function_call").raw("arguments"))
+            for key in ("function", "custom"):
+                self.text_bytes += _call_size(call.fields(key))
+        if message.raw("function_call") is not None:
+            self.text_bytes += _call_size(message.fields("function_call"))
         if message.raw("audio") is not None:  # an answer that was spoken before, named by its id
-            self.parts.add("reference", f"{where}/audio")
+            self.parts.add("reference", f"/messages/{index}/audio")
 
-    def _read_call(self, call: Fields) -> None:
-        for key in ("function", "custom"):
-            called = members(call, key)
-            self.text_bytes += text_size(called.get("name")) + text_size(called.get("arguments", called.get("input")))
-
-    def _read_content(self, message: Fields, where: str) -> None:
+    def _read_content(self, message: Fields, message_index: int) -> None:
         content = message.raw("content")
         if content is None:
             return
@@ -123,8 +125,8 @@ class _Messages:
             if type(item) is str:
                 self.text_bytes += utf8_size(item)
             else:
-                part = Fields(item, f"{message.named('content')}[{index}]")
-                self._read_part(part, item, f"{where}/content/{index}")
+                part = Fields(item, message, ("content", index))
+                self._read_part(part, item, f"/messages/{message_index}/content/{index}")
 
     def _read_part(self, part: Fields, item: dict[str, Any], where: str) -> None:
         kind = part.text("type") or ("text" if type(item.get("text")) is str and len(item) == 1 else "")
