@@ -181,20 +181,22 @@ def _jwt_authn(configuration: Configuration) -> Node:
 
 
 def _certificate() -> Node:
-    """Refuses a connection without a verified client certificate on the routes that are for those alone."""
+    """Refuses a connection without a verified client certificate on the routes that are for those alone.
+
+    `authenticated: {}` would not do: it holds for any TLS connection, with a certificate or without (measured).
+    """
+    verified = {
+        "name": "envoy.rbac.principals.mtls_authenticated",
+        "typed_config": any_of(
+            "envoy.extensions.rbac.principals.mtls_authenticated.v3.Config", any_validated_client_certificate=True
+        ),
+    }
+    policy = {"permissions": [{"any": True}], "principals": [{"custom": verified}]}
     return {
         "name": RBAC_FILTER,
         "typed_config": any_of(
             "envoy.extensions.filters.http.rbac.v3.RBAC",
-            rules={
-                "action": "ALLOW",
-                "policies": {
-                    "verified-certificate": {
-                        "permissions": [{"any": True}],
-                        "principals": [{"authenticated": {}}],
-                    }
-                },
-            },
+            rules={"action": "ALLOW", "policies": {"verified-certificate": policy}},
         ),
     }
 

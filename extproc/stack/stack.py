@@ -66,17 +66,21 @@ class Stack:
     def start(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Start all, until `cancelled`. Raises `OperatorError` or `DependencyError` and leaves nothing running."""
         try:
-            self._prepare()
+            self.prepare()
             for name in NAMES:
-                program = self._programs()[name]
-                if program is None or cancelled():
-                    continue
-                self._children[name] = Child(program, self.plan.log_dir / f"{name}.log", self._report)
-                self._children[name].start()
-                self.wait_ready(name)
+                if not cancelled():
+                    self.launch(name)
         except BaseException:
             self.stop()
             raise
+
+    def launch(self, name: str) -> None:
+        """Start one process of a prepared stack, and wait until it is ready."""
+        program = self._programs()[name]
+        if program is not None:
+            self._children[name] = Child(program, self.plan.log_dir / f"{name}.log", self._report)
+            self._children[name].start()
+            self.wait_ready(name)
 
     def wait_ready(self, name: str, within_s: float = READY_S_MAX) -> None:
         """Wait until a process does its work, after its start or restart. Raises `DependencyError`."""
@@ -116,7 +120,8 @@ class Stack:
         requests: list[dict[str, Any]] = json.loads(body)["requests"]
         return requests
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Folders, the effective configuration, Envoy's bootstrap, the policy bundle."""
         plan, configuration = self.plan, self.plan.configuration
         for folder in (plan.run_dir, plan.log_dir, configuration.capture.spool_dir, configuration.capture.archive_dir):
             folder.mkdir(parents=True, exist_ok=True)
