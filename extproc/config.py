@@ -16,10 +16,12 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -37,8 +39,39 @@ def _resolved(value: Path, info: ValidationInfo) -> Path:
     return (base / value) if base is not None else value
 
 
+def _from_environment(value: object) -> object:
+    """`{env: NAME}` is that variable's value: what only the place where a process runs knows, like a pod's name."""
+    if not isinstance(value, dict):
+        return value
+    name = value.get("env")
+    if set(value) != {"env"} or not isinstance(name, str):
+        raise ValueError("expected a name, or {env: NAME}")
+    if not os.environ.get(name):
+        raise ValueError(f"environment variable {name} is empty or not set")
+    return os.environ[name]
+
+
+_IDENTIFIER: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 LocalPath = Annotated[Path, AfterValidator(_resolved)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Identifier = Annotated[str, Field(pattern=_IDENTIFIER)]
+PlacedIdentifier = Annotated[
+    Identifier,
+    BeforeValidator(_from_environment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _IDENTIFIER},
+                {
+                    "type": "object",
+                    "properties": {"env": {"type": "string"}},
+                    "required": ["env"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""An identifier, or `{env: NAME}`."""
 
 
 class Settings(BaseModel):
@@ -213,7 +246,9 @@ class Configuration(Settings):
     """`headgate.yaml`. Relative paths are relative to the file."""
 
     version: Literal[1] = 1
-    replica_id: Identifier = "local"
+    replica_id: PlacedIdentifier = Field(
+        "local", description="Which replica this is, unique among those that share an archive; {env: NAME} reads it"
+    )
     run_dir: LocalPath = Field(Path("run"), description="Unix sockets and rendered files")
     listener: Listener
     teams: LocalPath = Field(Path("teams.yaml"), description="Who calls: teams, projects, callers, keys")
