@@ -97,7 +97,7 @@ def _survey(document: Any, depth_max: int) -> tuple[int, bool]:
                 below.extend(value.values())
             elif kind is list:
                 below.extend(value)
-            elif kind is float and not INTEGER_MIN <= value <= INTEGER_MAX:
+            elif kind is float and not INTEGER_MIN < value < INTEGER_MAX:  # orjson rounds integers beyond to these
                 has_large_number = True
         if depth >= depth_max and any(type(value) is dict or type(value) is list for value in level):
             raise ClientError("too_deep", f"the body is nested deeper than {depth_max} levels")
