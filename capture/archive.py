@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from capture.batch import BatchPublisher
@@ -34,10 +33,10 @@ from capture.spool.fs import OsFilesystem
 from capture.spool.layout import LOCK_NAME, STAGING_SUFFIX, is_incarnation
 from capture.spool.usage import spool_bytes
 from capture.state import Progress, StateStore
+from capture.status import STATUS_FOLDER, ArchiveStatus, write_status
 from extproc.codec import Codec
 from extproc.codecs import CODECS
 
-STATUS_FOLDER = "_status"
 _TICK_S_MIN = 0.02
 _STAGING_AGE_S_MAX = 3_600
 """An incarnation's half-made folder that is older was left by a crash."""
@@ -55,30 +54,6 @@ class ArchiveSettings:
     derive: DeriveLimits = field(default_factory=DeriveLimits)
     sessions_max: int = 50_000
     """Recent conversations remembered to recognise the next turn."""
-
-
-class ArchiveStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """`opened = archived + open + pending + missing`; missing is 0 unless bytes of the spool were damaged."""
-
-    at: float
-    """Unix time, seconds."""
-    opened: int
-    """Exchanges that the sidecar opened, as far as its log was read."""
-    archived: int
-    open: int
-    pending: int
-    """Ended, not published yet."""
-    missing: int
-    lost: int
-    """Exchanges without a row because the spool's disk was full."""
-    orphan_frames: int
-    undecodable_frames: int
-    damaged_bytes: int
-    spool_bytes: int
-    live_incarnations: int
-    dead_incarnations: int
-    error: str | None = None
-    """Why the last round failed; None when it did not."""
 
 
 class Archiver:
@@ -188,13 +163,7 @@ class Archiver:
             if count:
                 self._log.info("archived", rows=count)
         with contextlib.suppress(OSError):
-            self._write_status()
-
-    def _write_status(self) -> None:
-        path = self._settings.archive_dir / STATUS_FOLDER / f"{self._settings.name}.json"
-        staged = path.with_suffix(".new")
-        staged.write_bytes(msgspec.json.encode(self.status()) + b"\n")
-        staged.rename(path)  # not fsynced: it is about now
+            write_status(self._settings.archive_dir, self._settings.name, self.status())
 
     def _find(self) -> None:
         """Take up incarnations that are new to us; finish what an earlier run had finished but for the removal."""

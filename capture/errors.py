@@ -3,7 +3,8 @@
     HeadgateError
     ├── OperatorError
     │   ├── SpoolUnusable     the spool folder cannot be created, locked or read     → stops start-up
-    │   └── ArchiveUnusable   the archive cannot be opened or is not one             → exit code 2 or 3
+    │   └── DependencyError
+    │       └── ArchiveUnusable   there is no archive, it is empty, or somebody else has it   → exit code 3
     ├── SpoolDamaged          bytes of the spool are not what was written         → counted, and the row says so
     ├── ClientError
     │   └── QueryRefused      a query, id or option that cannot be answered          → exit code 2
@@ -16,7 +17,7 @@ No message holds a body, a key or a token.
 
 from __future__ import annotations
 
-from extproc.errors import ClientError, HeadgateError, LimitExceeded, OperatorError
+from extproc.errors import ClientError, DependencyError, HeadgateError, LimitExceeded, OperatorError
 
 
 class SpoolUnusable(OperatorError):
@@ -39,7 +40,7 @@ class SpoolDamaged(HeadgateError):
     """A frame that was good when it was first read is not good any more."""
 
 
-class ArchiveUnusable(OperatorError):
+class ArchiveUnusable(DependencyError):
     """The archive cannot be opened, or there is nothing in it yet."""
 
 

@@ -1,0 +1,131 @@
+"""The archive as a DuckDB database that can be asked, and nothing else: no writes, no files but the archive's.
+
+Views: `facts` and `content` are the two trees; every .sql file in `queries/` is a view of its name over them. Who may
+not read `content/` gets an empty `content`; the rest works.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from capture.columns import Tree, schema
+from capture.errors import ArchiveUnusable, QueryRefused
+
+_FETCH_ROWS = 1_000
+_DT = pa.field("dt", pa.date32())
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+class Database:
+    """Open for reading. Raises `ArchiveUnusable` when there is no archive or no row in it yet."""
+
+    def __init__(self, archive_dir: Path) -> None:
+        if not archive_dir.is_dir():
+            raise ArchiveUnusable("archive_missing", f"there is no archive at {archive_dir}: is capture running?")
+        if not _has_files(archive_dir / Tree.FACTS):
+            raise ArchiveUnusable(
+                "archive_empty",
+                f"the archive at {archive_dir} holds no rows yet: send a request, wait a flush interval",
+            )
+        self._connection = duckdb.connect(":memory:")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET temp_directory = ''")
+        self._create_views(archive_dir)
+        folders = ", ".join(_literal(f"{archive_dir / tree}/") for tree in Tree)
+        self._connection.execute(f"SET allowed_directories = [{folders}]")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def ask(self, query: str, parameters: Sequence[Any] = ()) -> Result:
+        """Run one reading statement. Raises `QueryRefused` with one line for anything that cannot be run."""
+        try:
+            self._check(query)
+            cursor = self._connection.execute(query, list(parameters))
+            description = cursor.description or []
+            return Result(tuple(column[0] for column in description), self._fetch(cursor))
+        except duckdb.Error as error:
+            raise QueryRefused("query_refused", _one_line(error)) from None
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """All rows of a query that is known to be small."""
+        result = self.ask(query, parameters)
+        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+        try:
+            while rows := cursor.fetchmany(_FETCH_ROWS):
+                yield from rows
+        except duckdb.Error as error:
+            raise QueryRefused("query_failed", _one_line(error)) from None
+
+    def _check(self, query: str) -> None:
+        """The archive's folders are open to the engine, so what it is asked to do there must be reading."""
+        statements = duckdb.extract_statements(query)
+        if len(statements) != 1:
+            raise QueryRefused("query_refused", f"give exactly one statement, not {len(statements)}")
+        kind, words = statements[0].type, statements[0].query.lower().replace("(", " ").split()
+        pivot = kind == duckdb.StatementType.MULTI and words[:1] == ["pivot"]
+        # EXPLAIN ANALYZE runs what it explains, a COPY too.
+        runs = kind == duckdb.StatementType.EXPLAIN and "analyze" in words
+        if runs or not (kind in _READING or pivot):
+            raise QueryRefused("query_refused", "the archive can only be read: give a SELECT")
+
+    def _create_views(self, archive_dir: Path) -> None:
+        for tree in Tree:
+            if tree is Tree.CONTENT and not _has_files(archive_dir / tree):
+                empty = schema(tree).append(_DT).empty_table()
+                self._connection.register(tree.value, empty)
+                continue
+            pattern = _literal(f"{_escaped(archive_dir / tree)}/*/*.parquet")
+            self._connection.execute(
+                f"CREATE VIEW {tree.value} AS SELECT * FROM read_parquet({pattern}, "  # noqa: S608 (quoted)
+                "hive_partitioning = true, hive_types = {'dt': DATE}, union_by_name = true)"
+            )
+        # `exchanges` first: other views may build on it.
+        for name, query in sorted(views().items(), key=lambda view: view[0] != "exchanges"):
+            self._connection.execute(f"CREATE VIEW {name} AS {query}")
+
+
+def views() -> dict[str, str]:
+    """Name and SQL of every view in `queries/`."""
+    folder = resources.files("capture.queries")
+    return {
+        entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    }
+
+
+def _has_files(tree: Path) -> bool:
+    try:
+        return any(day.is_dir() and any(day.glob("*.parquet")) for day in tree.iterdir() if os.access(day, os.R_OK))
+    except OSError:
+        return False
+
+
+def _escaped(path: Path) -> str:
+    """A path in which DuckDB's globs see no pattern."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _one_line(error: Exception) -> str:
+    """DuckDB's message without its picture of the query."""
+    return " ".join(str(error).split("\nLINE ")[0].split())

@@ -1,0 +1,1 @@
+"""Views over the archive as .sql files: a new view is a new file, nothing else."""
