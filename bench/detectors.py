@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ import re2
 
 from extproc.detectors import DETECTORS
 from extproc.recogniser import options
-from extproc.scanner import Scanner
+from extproc.scanner import SET_MEMORY_BYTES_MAX, Scanner
 
 SIZES_BYTES = (2 * 1024, 32 * 1024, 200 * 1024)
 ROUNDS = 5
@@ -35,6 +36,9 @@ HOSTILE = (
     b"4111 1111 1111 1112 sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa a@a.a.a.a.a.a.a. DE12 DE12 DE12 +1 (2 (2 (2 "
     b"eyJaaaaaaaaaa. call me (call me (-----BEGIN PRIVATE KEY----- "
 )
+
+RANDOM = bytes(random.Random(1).choices(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/", k=250_000))
+"""Like base64: what files and encrypted reasoning look like inside a prompt."""
 
 # Which kinds of the two secret corpora a detector of ours exists for.
 OUR_SECRETS = {
@@ -113,13 +117,13 @@ def best_us(work: Callable[[bytes], object], text: bytes) -> float:
 
 
 def cost(scanner: Scanner) -> None:
-    bare = re2.Set.SearchSet(options(max_mem_bytes=64 * 1024 * 1024))
+    bare = re2.Set.SearchSet(options(max_mem_bytes=SET_MEMORY_BYTES_MAX))
     for detector in DETECTORS:
         for pattern in detector.patterns:
             bare.Add(pattern.pattern.encode())
     bare.Compile()
     print(f"µs per text {'':>8} {'bytes':>8} {'scanner':>10} {'bare set':>10}")
-    for name, unit in (("clean", CLEAN), ("dense", DENSE), ("hostile", HOSTILE)):
+    for name, unit in (("clean", CLEAN), ("dense", DENSE), ("hostile", HOSTILE), ("base64", RANDOM)):
         for size in SIZES_BYTES:
             text = (unit * (size // len(unit) + 1))[:size]
             print(f"  {name:<18} {size:>8} {best_us(scanner.scan, text):>10.1f} {best_us(bare.Match, text):>10.1f}")

@@ -17,7 +17,7 @@ import re2
 from extproc.detector import Detector
 from extproc.recogniser import options
 
-SET_MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
+SET_MEMORY_BYTES_MAX: Final = 32 * 1024 * 1024
 """RE2's bound on the set's automaton, built lazily. Out of it the set reports nothing; then every detector runs."""
 WINDOW_BYTES: Final = 1024 * 1024
 """Longer texts are scanned in pieces of this size, which overlap so that no hit is lost between two."""

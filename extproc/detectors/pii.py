@@ -40,9 +40,15 @@ _FILE_ENDINGS: Final = frozenset(
 
 
 def _email(text: bytes, start: int, end: int) -> Iterable[Span]:
-    local, _, domain = text[start:end].partition(b"@")
-    if domain.rpartition(b".")[2].lower() in _FILE_ENDINGS or b".." in local or local.endswith(b"."):
+    """RFC 5321 §4.5.3.1: at most 64 bytes before the @ and 255 after it. More before it is text that runs into it."""
+    at = text.index(b"@", start, end)
+    local, domain = text[max(start, at - 64) : at], text[at + 1 : end]
+    local = local.rpartition(b"..")[2].lstrip(b"._%+-")
+    if not local or local.endswith(b".") or len(domain) > 255 or byte_after(text, end).isdigit():
         return ()
+    if domain.rpartition(b".")[2].lower() in _FILE_ENDINGS:
+        return ()
+    start = at - len(local)
     if local == b"git" and byte_after(text, end) in (b":", b"/"):
         return ()  # git@host:owner/repository
     if byte_before(text, start) == b":" and b"://" in text[max(0, start - CONTEXT_BYTES) : start].split()[-1]:
@@ -145,12 +151,15 @@ def iban_valid(compact: bytes) -> bool:
 
 
 def _iban(text: bytes, start: int, end: int) -> Iterable[Span]:
+    """The pattern saw the first 15 characters, the country says how many there are; groups may be set apart."""
     wanted = _IBAN_LENGTHS[text[start : start + 2].decode("ascii").upper()]
-    compact = bytearray()
-    position = start
-    while position < end and len(compact) < wanted:
+    compact = bytearray(text[start:end].translate(None, b" -"))
+    position = end
+    while position < len(text) and len(compact) < wanted:
         if text[position] in _ALNUM:
             compact.append(text[position])
+        elif text[position] not in b" -" or text[position - 1] not in _ALNUM:
+            return ()
         position += 1
     if len(compact) != wanted or (position < len(text) and text[position] in _ALNUM):
         return ()
@@ -217,16 +226,16 @@ DETECTOR: Final = PatternDetector(
     (
         Recogniser(
             "EMAIL_ADDRESS",
-            r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,6}[A-Za-z]{2,24}\b",
+            r"\b[A-Za-z0-9_][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}",
             _email,
-            match_bytes_max=480,
+            match_bytes_max=64 + 1 + 255,
         ),
         Recogniser("CREDIT_CARD", r"\b[0-9]{12,19}\b", _card, match_bytes_max=19),
         Recogniser("CREDIT_CARD", r"\b[0-9]{4}(?:[ -][0-9]{4}){3,}\b", _cards_in_groups, match_bytes_max=19),
         Recogniser("CREDIT_CARD", r"\b3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}\b", _card, match_bytes_max=17),
         Recogniser(
             "IBAN_CODE",
-            rf"(?i)\b(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Z0-9]){{11,30}}",
+            rf"(?i)\b(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Z0-9]{{4}}){{2}}[ -]?[A-Z0-9]{{3}}",
             _iban,
             match_bytes_max=64,
         ),

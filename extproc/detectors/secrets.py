@@ -98,7 +98,7 @@ def _jwt(text: bytes, start: int, end: int) -> Iterable[Span]:
 
 def _url_password(text: bytes, start: int, end: int) -> Iterable[Span]:
     value = text[start:end]
-    if _PLACEHOLDER.search(value) is not None or len(set(value)) < 3:
+    if len(value) > 128 or len(set(value)) < 3 or _PLACEHOLDER.search(value) is not None:
         return ()
     return ((start, end, 0.85),)
 
@@ -171,7 +171,7 @@ DETECTOR: Final = PatternDetector(
         Recogniser("JSON_WEB_TOKEN", r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", _jwt, 8192),
         Recogniser(
             "URL_PASSWORD",
-            r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/@?#\"'<>]{0,64}:([^\s:/@?#\"'<>]{3,128})@[A-Za-z0-9\[]",
+            r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#\"'<>]*:([^\s:/@?#\"'<>]{3,})@[A-Za-z0-9\[]",
             _url_password,
             128,
         ),

@@ -30,8 +30,12 @@ settings := object.union(_default, _own)
 
 # METADATA
 # description: A list setting; empty where it is missing or no list.
-list(key) := [item | is_array(settings[key]); some item in settings[key]]
+default list(_) := []
+
+list(key) := settings[key] if is_array(settings[key])
 
 # METADATA
 # description: An object setting; empty where it is missing or no object.
-map(key) := {name: value | is_object(settings[key]); some name, value in settings[key]}
+default map(_) := {}
+
+map(key) := settings[key] if is_object(settings[key])

@@ -27,6 +27,9 @@ HITS = {
         "größe: «a@example.de» … ok",
         "mailto:«jane@example.com»",
         '{"email":"«jane@example.com»"}',
+        "_«jane@example.com»_",
+        "a..«b@example.com»",
+        f"{'x' * 100}{'y' * 64}@example.com".replace("y" * 64, "«" + "y" * 64) + "»",
         "git@github.com:team/repo and «git@example.com» too",
     ],
     "CREDIT_CARD": [
@@ -79,7 +82,8 @@ MISSES = {
         "lodash@4.17.21",
         "@decorator.method",
         "user@localhost",
-        "a..b@example.com"[:3] + "@example",
+        "jane.@example.com",
+        "jane@" + "a" * 256 + ".com",
         "https://bob:hunter2@example.com/",
     ],
     "CREDIT_CARD": [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import re2
 from hypothesis import given, settings
@@ -200,6 +202,32 @@ def test_a_spent_budget_stops_a_long_scan() -> None:
     with pytest.raises(Spent):
         SCANNER.scan(b"jane.doe@example.com " * 2000, budget)
     assert SCANNER.scan(b"nothing", budget) == []
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        b"-eyJabcdefghijk",
+        b".a",
+        b"a.b@",
+        b"a://b:",
+        b"://u:xxxx@h",
+        b"DE12 ",
+        b"1234 ",
+        b"+1 (2 ",
+        b"call me (",
+        b"-----BEGIN PRIVATE KEY-----",
+        b"sk-proj-aaaaaaaaaaaaaaaaaaaaaaaa ",
+        b"api_key=aaaaaaaaaaaaaaaa",
+    ],
+)
+@pytest.mark.parametrize("tail", [b"", b".abcdefghijk.abcdefghijk", b"..@example.com", b"://u:xxxx@h"])
+def test_hostile_text_costs_linear_time(unit: bytes, tail: bytes) -> None:
+    """A quadratic search of so much text takes minutes; the bound is 20 times what a linear one takes."""
+    text = unit * (400_000 // len(unit)) + tail
+    began = time.thread_time()
+    SCANNER.scan(text)
+    assert time.thread_time() - began < 10
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
