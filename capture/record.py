@@ -100,7 +100,8 @@ class Request(Frame, frozen=True, kw_only=True, tag="request"):
     decision: str
     """`allow`, `redact` or `deny`: what was done. Always `allow` in shadow."""
     would_decision: str | None = None
-    """What would have been done: by all rules on a shadow route, with shadow rules binding on an enforced one."""
+    """What would have been done: shadow route, had it been enforced (`allow` too); enforced route, had its rules in
+    shadow bound as well, and absent where that makes no difference."""
     reasons: tuple[ReasonRecord, ...] = ()
     policy_revision: str | None = None
     policy_failure: str | None = None

@@ -250,7 +250,8 @@ class Decision:
     obligations: Obligations = field(default_factory=Obligations)
     policy_revision: str | None = None
     failure: str | None = None
-    """Why no policy answered: `opa_unreachable`, `opa_timeout`, `opa_undefined`, `opa_nonsense`; else None."""
+    """Why no policy answered: `opa_unreachable`, `opa_timeout`, `opa_undefined`, `opa_nonsense`,
+    `opa_input_too_large`; else None."""
 
 
 @dataclass(frozen=True, slots=True)
