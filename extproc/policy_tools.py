@@ -28,7 +28,7 @@ _POLICY_SUFFIXES: Final = (".rego", ".json", ".yaml", ".yml")
 
 
 def find_opa(opa: Path | None = None) -> Path:
-    """The `opa` binary: the given one, `bin/opa` beside this package or in the working folder, or the one on PATH.
+    """The `opa` binary: the given one, `bin/opa` beside this package (a checkout), or the one on PATH.
 
     Raises `DependencyError` when there is none.
     """
@@ -37,9 +37,8 @@ def find_opa(opa: Path | None = None) -> Path:
             return opa
         raise DependencyError("opa_missing", f"there is no opa at {opa}")
     beside = Path(sys.modules[__name__].__file__ or ".").resolve().parent.parent / "bin" / "opa"
-    for candidate in (Path("bin/opa").resolve(), beside):
-        if candidate.is_file():
-            return candidate
+    if beside.is_file():
+        return beside
     found = shutil.which("opa")
     if found is None:
         raise DependencyError("opa_missing", "no opa on PATH and no bin/opa: `make opa` builds the pinned version")
