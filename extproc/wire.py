@@ -32,7 +32,7 @@ ACCESS_LOG_METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLo
 
 JWT_NAMESPACE = "envoy.filters.http.jwt_authn"
 """Dynamic metadata namespace of Envoy's jwt_authn filter; the verified payload lies under `JWT_PAYLOAD_KEY`."""
-JWT_PAYLOAD_KEY = "headgate_jwt"
+JWT_PAYLOAD_KEY = "headgate"
 
 METADATA_NAMESPACE = "headgate"
 """Dynamic metadata that Envoy takes from us (`receiving_namespaces`)."""

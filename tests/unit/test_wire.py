@@ -7,8 +7,9 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc import wire
+from extproc import principal, wire
 from extproc._pb import access_log_pb2, ext_proc_pb2
+from extproc.envoy_config import names
 from extproc.errors import HeadgateError
 from extproc.events import (
     Deny,
@@ -20,6 +21,7 @@ from extproc.events import (
     ResponseBody,
     ResponseTrailers,
 )
+from extproc.exchange import EXCHANGE_HEADER
 from extproc.model import ErrorReply
 
 
@@ -38,7 +40,7 @@ def test_request_headers_carry_route_mode_and_proved_subject() -> None:
     attributes.update({"xds.route_name": "openai", "connection.mtls": True})
     message.attributes["envoy.filters.http.ext_proc"].CopyFrom(attributes)
     claims = Struct()
-    claims.update({"headgate_jwt": {"sub": "alice", "aud": "x"}})
+    claims.update({"headgate": {"sub": "alice", "aud": "x"}})
     message.metadata_context.filter_metadata["envoy.filters.http.jwt_authn"].CopyFrom(claims)
     message.observability_mode = True
     message.protocol_config.request_body_mode = ext_proc_pb2.ProcessingMode.BUFFERED
@@ -55,11 +57,19 @@ def test_request_headers_carry_route_mode_and_proved_subject() -> None:
 def test_a_subject_outside_the_filters_own_metadata_is_nobody() -> None:
     message = headers_message((":path", b"/x"))
     forged = Struct()
-    forged.update({"headgate_jwt": {"sub": "mallory"}})
+    forged.update({"headgate": {"sub": "mallory"}})
     message.metadata_context.filter_metadata["some.other.filter"].CopyFrom(forged)
     (event,) = wire.parse(message.SerializeToString())
     assert isinstance(event, RequestHeaders)
     assert event.context.jwt_subject is None
+
+
+def test_the_names_that_envoys_configuration_writes_are_the_names_that_are_read() -> None:
+    assert wire.JWT_NAMESPACE == names.JWT_FILTER
+    assert wire.JWT_PAYLOAD_KEY == names.JWT_METADATA_KEY
+    assert wire.METADATA_NAMESPACE == names.METADATA_NAMESPACE
+    assert principal.CLIENT_HEADER == names.CLIENT_HEADER
+    assert EXCHANGE_HEADER == names.EXCHANGE_HEADER
 
 
 def test_events_do_not_print_headers_or_bodies() -> None:
