@@ -28,13 +28,13 @@ from extproc.memory import MemoryBudget
 from extproc.model import Principal, PrincipalSource
 from extproc.opa import OpaClient
 from extproc.opening import Surroundings
-from extproc.pricing import price
+from extproc.pricing import preload, price
 from extproc.principal import Directory
 from extproc.recorder import Recorder
 from extproc.servicer import Servicer
 from extproc.telemetry import Metrics, configure_logs, serve_metrics
 from extproc.transport.grpc_aio import GrpcAioTransport
-from extproc.workers import Workers
+from extproc.workers import Workers, scanner
 
 _log = structlog.get_logger()
 _MESSAGE_OVERHEAD_BYTES = 1024 * 1024
@@ -85,6 +85,7 @@ async def _serve(configuration: Configuration) -> int:
         )
         if configuration.telemetry.metrics_address is not None:
             _serve_metrics(metrics, configuration.telemetry.metrics_address)
+        _warm_up()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
         _log.info("serving", incarnation=incarnation, routes=len(configuration.routes))
         await _until_told_to_stop(servicer, limits.part_ms_max / 2_000)
@@ -123,6 +124,12 @@ async def _drain(servicer: Servicer, transport: GrpcAioTransport, within_s: floa
     await stopping
     await servicer.settle(2.0)  # streams that the transport cut just now
     ticking.cancel()
+
+
+def _warm_up() -> None:
+    """What is loaded or compiled at first use is loaded now: the first exchange shall not wait for it."""
+    preload()
+    scanner().scan(b"warm")
 
 
 def _surroundings(configuration: Configuration, incarnation: str) -> Surroundings:

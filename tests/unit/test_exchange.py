@@ -389,10 +389,13 @@ def stories(draw: st.DrawFn) -> tuple[Driver, list[Event]]:
     observed = draw(st.booleans())
     route = SHADOW if observed else draw(st.sampled_from([ENFORCE, replace(ENFORCE, durability=Durability.STRICT)]))
     chunks = st.lists(st.binary(max_size=5), max_size=4)
-    request: list[Event] = [request_headers(route, observed=observed, buffered=True)]
-    if observed:
+    buffered = not observed and draw(st.booleans())
+    request: list[Event] = [request_headers(route, observed=observed, buffered=buffered)]
+    if not buffered:
         request += [RequestBody(c, False) for c in draw(chunks)]
-    request.append(RequestBody(draw(st.binary(max_size=5)), True))
+    trailers = draw(st.booleans())
+    request.append(RequestBody(draw(st.binary(max_size=5)), not trailers))
+    request += [RequestTrailers()] if trailers else []
     response: list[Event] = [response_headers(route, observed=observed)]
     response += [ResponseBody(c, False) for c in draw(chunks)]
     response.append(draw(st.sampled_from([ResponseBody(b"END", True), ResponseTrailers()])))
