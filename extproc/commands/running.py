@@ -89,9 +89,12 @@ def run_serve(arguments: argparse.Namespace) -> int:
 def run_archive(arguments: argparse.Namespace) -> int:
     from capture.archive import ArchiveSettings, main
 
-    capture = load_config(arguments).capture
+    settings = load_config(arguments)
     return main(
         ArchiveSettings(
-            spool_dir=capture.spool_dir, archive_dir=capture.archive_dir, flush_interval_s=capture.flush_interval_s
+            spool_dir=settings.capture.spool_dir,
+            archive_dir=settings.capture.archive_dir,
+            flush_interval_s=settings.capture.flush_interval_s,
+            name=settings.replica_id,
         )
     )

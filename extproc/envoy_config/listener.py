@@ -66,6 +66,7 @@ def listener(configuration: Configuration, teams: Teams) -> Node:
     return {
         "name": "gate",
         "address": {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}},
+        "enable_reuse_port": False,  # else a second Envoy on this port would silently take half of the clients
         "per_connection_buffer_limit_bytes": configuration.limits.body_bytes_max + BUFFER_MARGIN_BYTES,
         "filter_chains": [chain],
     }

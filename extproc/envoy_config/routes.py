@@ -26,7 +26,7 @@ RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-status
 
 def route_configuration(configuration: Configuration) -> Node:
     """All virtual hosts: one per host name that routes mention, and one for any other."""
-    hosts = sorted({host.lower() for route in configuration.routes for host in route.match.hosts} - {ANY_HOST})
+    hosts = sorted({host for route in configuration.routes for host in _hosts(route)} - {ANY_HOST})
     return {
         "name": "headgate",
         "ignore_port_in_host_matching": True,
@@ -45,12 +45,11 @@ def route_configuration(configuration: Configuration) -> Node:
 
 
 def _virtual_host(configuration: Configuration, host: str) -> Node:
-    """Routes for a host: those that name it and those for any, in the order in which they were written."""
-    matching = [
-        route
-        for route in configuration.routes
-        if not route.match.hosts or ANY_HOST in route.match.hosts or host in {h.lower() for h in route.match.hosts}
-    ]
+    """Routes for a host: those that name it, then those for any, each in the order in which they were written."""
+    naming = [route for route in configuration.routes if host != ANY_HOST and host in _hosts(route)]
+    for_any = [route for route in configuration.routes if route not in naming and _for_any_host(route)]
+    for_any.sort(key=lambda route: not route.match.prefix)  # what has no prefix would hide what has one
+    matching = naming + for_any
     return {
         "name": "any" if host == ANY_HOST else host,
         "domains": [host],
@@ -61,6 +60,14 @@ def _virtual_host(configuration: Configuration, host: str) -> Node:
             _unmatched(configuration),
         ],
     }
+
+
+def _hosts(route: RouteSettings) -> set[str]:
+    return {name.lower() for name in route.match.hosts}
+
+
+def _for_any_host(route: RouteSettings) -> bool:
+    return not route.match.hosts or ANY_HOST in route.match.hosts
 
 
 def _healthy(configuration: Configuration) -> Node:

@@ -1,13 +1,13 @@
 """One supervised process: started in a process group of its own, logged, restarted with a growing pause, never left.
 
-The kernel kills it when the supervisor dies, however it dies (`PR_SET_PDEATHSIG`, prctl(2)): the data it may leave
-behind is crash-safe, a process would not be.
+Its group is told to the watchdog, which kills it when the supervisor dies, however that dies. `PR_SET_PDEATHSIG` would
+need a `preexec_fn`, and with that Python forks rather than vforks: unsafe beside threads, and fatal beside gRPC's fork
+handlers (measured: epoll on a closed descriptor).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -18,22 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-PR_SET_PDEATHSIG: Final = 1
+from extproc.stack.watchdog import Watchdog
+
 RESTART_S_FIRST: Final = 0.1
 RESTART_S_MAX: Final = 5.0
 SETTLED_S: Final = 10.0
 """A process that lived this long is restarted without the grown pause."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent(parent_pid: int) -> Callable[[], None]:
-    def prepare() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:  # it died between fork and prctl
-            os._exit(1)
-
-    return prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +42,9 @@ class Program:
 class Child:
     """Runs a program until it is stopped. `report` gets one line whenever it died and is started again."""
 
-    def __init__(self, program: Program, log_path: Path, report: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, log_path: Path, report: Callable[[str], None], watchdog: Watchdog) -> None:
         self.program = program
+        self._watchdog = watchdog
         self.log_path = log_path
         self._report = report
         self._lock = threading.Lock()
@@ -64,6 +55,8 @@ class Child:
         self._spawned = threading.Event()
         self._thread: threading.Thread | None = None
         self.restarts = 0
+        self.started_s = 0.0
+        """When the current process was started, Unix time."""
 
     @property
     def pid(self) -> int | None:
@@ -81,7 +74,7 @@ class Child:
             raise self._failure
 
     def _supervise(self) -> None:
-        """Lives as long as its processes do: the kernel's promise is to the thread that forked."""
+        """Runs in a thread of its own until the child is stopped."""
         pause_s = RESTART_S_FIRST
         while True:
             try:
@@ -94,7 +87,7 @@ class Child:
                 return
             started_s = time.monotonic()
             code = process.wait()
-            _kill_group(process.pid)  # what it started itself
+            self._sweep(process)
             if self._stopped.is_set():
                 return
             if time.monotonic() - started_s > SETTLED_S:
@@ -112,6 +105,7 @@ class Child:
                 return None
             if self.program.socket is not None:
                 self.program.socket.unlink(missing_ok=True)
+            self.started_s = time.time()
             with self.log_path.open("ab") as log:
                 self._process = subprocess.Popen(
                     list(self.program.command),
@@ -120,10 +114,16 @@ class Child:
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **self.program.environment},
                     process_group=0,
-                    preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509 (one call into libc, loaded before)
                 )
+            self._watchdog.guard(self._process.pid)
             self._spawned.set()
             return self._process
+
+    def _sweep(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill what an ended process had started itself."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        self._watchdog.release(process.pid)
 
     def signal(self, number: int) -> None:
         pid = self.pid
@@ -158,7 +158,7 @@ class Child:
                 process.kill()
                 process.wait()
         if process is not None:
-            _kill_group(process.pid)
+            self._sweep(process)
         if self._thread is not None:
             self._thread.join()
 
@@ -169,11 +169,6 @@ class Child:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-count:])
-
-
-def _kill_group(leader_pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader_pid, signal.SIGKILL)
 
 
 def _how(code: int) -> str:

@@ -1,12 +1,14 @@
 """Routes for `replay:DIR`: any recording can be sent through the gate, to the host that it was recorded from.
 
-The last route takes whatever no other wants, in shadow and untouched. A host whose provider is known gets a route of
-its own before it, so that the archive says `groq` rather than `unknown`.
+The last route takes whatever no other wants, in shadow and untouched. Each recorded host has a route of its own before
+it: so a path that happens to begin like one of the configuration's prefixes still goes where it was recorded, and the
+archive says `groq` rather than `unknown` where the provider is known. Loopback hosts have none: they
+are the gate's own.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -38,6 +40,7 @@ PROVIDERS_BY_HOST: Final[Mapping[str, str]] = {
 """Host, or its end, → OTel `gen_ai.provider.name`."""
 UNKNOWN: Final = "unknown"
 CATCH_ALL: Final = "replay"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[", "[::1]"})
 
 
 def provider_of(host: str) -> str:
@@ -54,18 +57,14 @@ def replay_additions(configuration: Configuration, directory: Path) -> Configura
     """The configuration with routes for every recording's host, and one for any."""
     recordings, _ = load_recordings(directory)
     taken = {host.lower() for route in configuration.routes for host in route.match.hosts}
-    hosts: dict[str, set[str]] = defaultdict(set)
-    for recording in recordings:
-        host = recording.authority.rpartition("@")[2].partition(":")[0]
-        if host and host not in taken and provider_of(host) != UNKNOWN:
-            hosts[provider_of(host)].add(host)
+    hosts = {recording.authority.rpartition("@")[2].partition(":")[0] for recording in recordings}
     providers, routes = dict(configuration.providers), list(configuration.routes)
-    for name, its_hosts in sorted(hosts.items()):
-        key = _identifier(f"{CATCH_ALL}-{name}")
-        providers[key] = Provider(name=name, endpoint=f"https://{min(its_hosts)}")
-        routes.append(_route(key, (*sorted(its_hosts), "*"), its_hosts, key))
+    for host in sorted(hosts - taken - LOOPBACK - {""}):
+        name = _identifier(f"{CATCH_ALL}-{host}")
+        providers[name] = Provider(name=provider_of(host), endpoint=f"https://{host}")
+        routes.append(_route(name, host))
     providers[CATCH_ALL] = Provider(name=UNKNOWN, endpoint="https://replay.invalid")
-    routes.append(_route(CATCH_ALL, ("*",), set(), CATCH_ALL))
+    routes.append(_route(CATCH_ALL, "*"))
     return configuration.model_copy(
         update={
             "providers": providers,
@@ -75,11 +74,11 @@ def replay_additions(configuration: Configuration, directory: Path) -> Configura
     )
 
 
-def _route(name: str, hosts: tuple[str, ...], own_hosts: set[str], provider: str) -> RouteSettings:
+def _route(name: str, host: str) -> RouteSettings:
     return RouteSettings(
         name=name,
-        match=Match(hosts=tuple(sorted(own_hosts)) or hosts),
-        provider=provider,
+        match=Match(hosts=(host,)),
+        provider=name,
         mode=Mode.SHADOW,
         credentials=Credentials.PASSTHROUGH,
         authentication="none",
@@ -89,4 +88,6 @@ def _route(name: str, hosts: tuple[str, ...], own_hosts: set[str], provider: str
 
 
 def _identifier(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in text.lower())
+    """As configuration wants a name: its characters, and at most 63 of them, told apart by a hash where cut."""
+    plain = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in text.lower())
+    return plain if len(plain) <= 63 else f"{plain[:50]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from capture.status import STATUS_FOLDER
 from extproc import policy_tools
 from extproc.config import load_teams
 from extproc.envoy_config import RenderOptions, render, to_yaml
@@ -26,6 +27,7 @@ from extproc.errors import DependencyError
 from extproc.stack.child import Child, Program
 from extproc.stack.plan import Plan, as_yaml
 from extproc.stack.ready import POLL_S, accepts, answers, ask, wait_until
+from extproc.stack.watchdog import Watchdog
 
 READY_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 10.0
@@ -41,6 +43,7 @@ class Stack:
         self.plan = plan
         self._report = report
         self._children: dict[str, Child] = {}
+        self._watchdog: Watchdog | None = None
 
     def __enter__(self) -> Stack:
         self.start()
@@ -78,7 +81,8 @@ class Stack:
         """Start one process of a prepared stack, and wait until it is ready."""
         program = self._programs()[name]
         if program is not None:
-            self._children[name] = Child(program, self.plan.log_dir / f"{name}.log", self._report)
+            self._watchdog = self._watchdog or Watchdog()
+            self._children[name] = Child(program, self.plan.log_dir / f"{name}.log", self._report, self._watchdog)
             self._children[name].start()
             self.wait_ready(name)
 
@@ -106,6 +110,9 @@ class Stack:
             child = self._children.pop(name, None)
             if child is not None:
                 child.stop()
+        if self._watchdog is not None:
+            self._watchdog.close()
+            self._watchdog = None
         if self.plan.run_dir_is_temporary:
             shutil.rmtree(self.plan.run_dir, ignore_errors=True)
 
@@ -146,7 +153,7 @@ class Stack:
         config = ["--config", str(plan.config_path)]
         upstream = [sys.executable, "-m", "extproc.upstream", plan.upstream, "--socket", str(plan.upstream_socket)]
         opa = [
-            str(plan.opa), "run", "--server", "--disable-telemetry", "--log-level", "error",
+            str(plan.opa), "run", "--server", "--skip-version-check", "--log-level", "error",
             "--addr", f"unix://{configuration.opa_socket}", "--bundle", str(self._bundle),
         ]  # fmt: skip
         envoy = [
@@ -173,10 +180,19 @@ class Stack:
             "upstream": lambda: accepts(self.plan.upstream_socket),
             "opa": lambda: answers(configuration.opa_socket, "/health?bundles=true"),
             "extproc": lambda: accepts(configuration.extproc_socket),
-            "capture": lambda: self._children["capture"].pid is not None,
+            "capture": self._capture_ready,
             "envoy": lambda: answers(configuration.admin_socket, "/ready"),
         }
         return tests[name]
+
+    def _capture_ready(self) -> bool:
+        """It wrote its status since it was started."""
+        configuration = self.plan.configuration
+        path = configuration.capture.archive_dir / STATUS_FOLDER / f"{configuration.replica_id}.json"
+        try:
+            return path.stat().st_mtime >= self._children["capture"].started_s
+        except OSError:
+            return False
 
     def _drain_envoy(self) -> None:
         """No new connections; wait until no request runs, at most `DRAIN_S_MAX`."""

@@ -133,7 +133,7 @@ class SimulatedProviders:
     async def _answer_chat(self, request: Request, respond: Responder) -> None:
         try:
             body = json.loads(request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
             await _json(respond, 400, _error(request, 400, "the body is no JSON object with messages"))
