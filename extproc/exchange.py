@@ -12,6 +12,8 @@ exactly one reply, none after an immediate response (invariant 1; `replies.py` k
 
 The exchange ends once: when the response's end was seen, when it was denied, or when the stream closed. Then the last
 part and the Closed frame are written, in that order, and it is `Finished` when the spool has them.
+
+Longer than other modules, because one state machine is easier to trust in one place.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from enum import Enum, auto
 
 from capture.record import Closed, Opened, Request, ResponsePart
 from extproc import frames
+from extproc.closing import Outcome
 from extproc.codec import Codec
 from extproc.events import (
     Abort,
@@ -60,7 +63,6 @@ from extproc.model import (
     RequestFacts,
     ResponseFacts,
     Route,
-    UsageSource,
 )
 from extproc.opening import UNKNOWN_ROUTE, Surroundings, call_of, content_coding, route_of
 from extproc.replies import Replies
@@ -96,8 +98,7 @@ class Exchange:
         self.ending: str | None = None
         """`capture_status`, as soon as it is known."""
         self._world = surroundings
-        self._wall_offset_ns = wall_ns - mono_ns
-        self._started_ns = mono_ns
+        self._outcome = Outcome(started_ns=mono_ns, wall_offset_ns=wall_ns - mono_ns)
         self._now_ns = mono_ns
         self._tracks = {"request": Track.IDLE, "response": Track.IDLE}
         self._replies = Replies()
@@ -107,19 +108,11 @@ class Exchange:
         self._envoy_request_id: str | None = None
         self._rowless = False  # the opened frame could not be written: there will be no row
         self._request = RequestTrack(surroundings.limits.body_bytes_max, surroundings.memory)
-        self._request_done_ns: int | None = None
         self._streamed_request = False  # inline, in chunks: held back until judged
         self._response = ResponseTrack(exchange_id, surroundings.limits, surroundings.memory)
-        self._decoder_saw_facts = False
-        self._first_byte_ns: int | None = None
         self._part_bytes = 0
-        self._answered_by: str | None = None
-        self._attempts: int | None = None
-        self._error_type: str | None = None
-        self._completed_as = "completed"
         self._strict_waiting = False
         self._deferred: list[Message] = []
-        self._ended_ns = 0
         self._concluding = False
         self._closed_frame: Closed | None = None
         self._close_failed = False
@@ -170,7 +163,7 @@ class Exchange:
             case Shutdown():
                 return self._on_shutdown()
             case EnvoyLogged():
-                self._attempts = event.attempts or self._attempts
+                self._outcome.attempts = event.attempts or self._outcome.attempts
                 return self._end(event.ended_by or "aborted")
             case Concluded():
                 return self._write_closed(event.facts)
@@ -236,7 +229,7 @@ class Exchange:
 
     def _judge_bodyless(self) -> tuple[Effect, ...]:
         assert self._judgement is not None
-        answered_before_us = self._answered_by == "envoy"
+        answered_before_us = self._outcome.answered_by == "envoy"
         return () if answered_before_us or self._judgement.begun else self._judge()
 
     def _on_request_body(self, event: RequestBody) -> tuple[Effect, ...]:
@@ -264,7 +257,7 @@ class Exchange:
 
     def _judge(self) -> tuple[Effect, ...]:
         assert self._judgement is not None
-        self._request_done_ns = self._now_ns
+        self._outcome.request_done_ns = self._now_ns
         return self._judging(
             self._judgement.begin(
                 self._request.whole(),
@@ -290,7 +283,7 @@ class Exchange:
         effects: tuple[Effect, ...] = ()
         if self._replies.inline and not self._replies.silent and self._tracks["response"] is Track.IDLE:
             if verdict.deny is not None:
-                self._error_type = verdict.deny_code
+                self._outcome.error_type = verdict.deny_code
                 return self._deny(verdict.deny)
             owed = next(message for message in _LAST_REQUEST_MESSAGES if self._replies.owes(message))
             effects = (
@@ -311,7 +304,7 @@ class Exchange:
         effects: tuple[Effect, ...] = ()
         if self._route is None:  # a filter before us answered: the request itself never came here
             self._tracks["request"] = Track.DONE
-            self._answered_by = "envoy"
+            self._outcome.answered_by = "envoy"
             effects = self._open({}, event.context)
         assert self._codec is not None
         assert self._judgement is not None
@@ -320,9 +313,9 @@ class Exchange:
         headers = event.headers
         status = headers.get(":status", "")
         content_type = headers.get("content-type")
-        self._note_answerer(headers, event.context)
-        self._decoder_saw_facts = self._judgement.inspected
-        facts = self._judgement.inspection.facts if self._decoder_saw_facts else RequestFacts()
+        self._outcome.note_answerer(headers, event.context)
+        self._outcome.saw_request_facts = self._judgement.inspected
+        facts = self._judgement.inspection.facts if self._judgement.inspected else RequestFacts()
         http_status = int(status) if status.isascii() and status.isdigit() else 0
         self._response.start(
             status=http_status,
@@ -333,23 +326,11 @@ class Exchange:
         if self._replies.owes(Message.RESPONSE_HEADERS):
             named = ((EXCHANGE_HEADER, self.exchange_id),)
             effects += (self._replies.reply(Message.RESPONSE_HEADERS, self._now_ns, set_headers=named),)
-        return effects + (self._end(self._completed_as) if event.end_of_stream else ())
-
-    def _note_answerer(self, headers: Mapping[str, str], context: StreamContext) -> None:
-        details = context.attributes.get("response.code_details")
-        if details is not None:
-            from_upstream = details == "via_upstream"
-            self._answered_by = "upstream" if from_upstream else "envoy"
-            if not from_upstream:
-                self._error_type = details.partition("{")[0][:64]
-                self._completed_as = "timed_out" if "timeout" in self._error_type else "completed"
-        attempts = headers.get("x-envoy-attempt-count", "")
-        if attempts.isascii() and attempts.isdigit():
-            self._attempts = int(attempts)
+        return effects + (self._end(self._outcome.completed_as) if event.end_of_stream else ())
 
     def _on_response_body(self, event: ResponseBody) -> tuple[Effect, ...]:
-        if event.data and self._first_byte_ns is None:
-            self._first_byte_ns = self._now_ns
+        if event.data and self._outcome.first_byte_ns is None:
+            self._outcome.first_byte_ns = self._now_ns
         was_terminal = self._response.terminal
         self._response.feed(event.data)
         if not event.last_slice:
@@ -362,12 +343,12 @@ class Exchange:
         effects = self._part(at_least=0 if strict else self._world.limits.part_bytes_max, durable=strict)
         self._strict_waiting = self._strict_waiting or (strict and bool(effects))
         effects += self._reply_or_defer(Message.RESPONSE_BODY)
-        return effects + (self._end(self._completed_as) if event.end_of_stream else ())
+        return effects + (self._end(self._outcome.completed_as) if event.end_of_stream else ())
 
     def _on_response_trailers(self) -> tuple[Effect, ...]:
         self._tracks["response"] = Track.DONE
         self._replies.owe(Message.RESPONSE_TRAILERS, self._now_ns)
-        return self._reply_or_defer(Message.RESPONSE_TRAILERS) + self._end(self._completed_as)
+        return self._reply_or_defer(Message.RESPONSE_TRAILERS) + self._end(self._outcome.completed_as)
 
     def _reply_or_defer(self, message: Message) -> tuple[Effect, ...]:
         """Strict durability: the chunk with the API's last word, and all after it, wait for the disk."""
@@ -433,7 +414,7 @@ class Exchange:
     def _abort(self, code: str) -> tuple[Effect, ...]:
         """Fail the request closed: the stream ends in error."""
         self._replies.silence(self._now_ns)
-        self._error_type = code
+        self._outcome.error_type = code
         if self._route is None:
             return (Abort(code), *self._finish())
         return (Abort(code), *self._end("shutdown" if code == "shutdown" else "aborted"))
@@ -441,12 +422,12 @@ class Exchange:
     def _refuse(self, code: str, message: str, status: int) -> tuple[Effect, ...]:
         """A denial without a judgement: the request was never read."""
         assert self._codec is not None
-        self._error_type = code
+        self._outcome.error_type = code
         return self._deny(self._codec.error(status=status, code=code, message=message, exchange_id=self.exchange_id))
 
     def _deny(self, reply: ErrorReply) -> tuple[Effect, ...]:
         self._replies.silence(self._now_ns)
-        self._answered_by = "headgate"
+        self._outcome.answered_by = "headgate"
         self._response.http_status = reply.status
         named = replace(reply, headers={**reply.headers, EXCHANGE_HEADER: self.exchange_id})
         return (Deny(named), *self._end("denied"))
@@ -455,7 +436,7 @@ class Exchange:
         if self.ending is not None:
             return ()
         self.ending = status
-        self._ended_ns = self._now_ns
+        self._outcome.ended_ns = self._now_ns
         observing = not self._replies.inline and not self._replies.silent
         return ((EndStream(),) if observing else ()) + self._advance_end()
 
@@ -479,34 +460,16 @@ class Exchange:
     def _write_closed(self, facts: ResponseFacts) -> tuple[Effect, ...]:
         if self._rowless:
             return self._finish()
-        assert self._route is not None
         assert self._judgement is not None
-        request = self._judgement.inspection.facts
-        facts = facts if self._decoder_saw_facts else _with_input_estimate(facts, request)
-        started_at = self._started_ns + self._wall_offset_ns
-        verdict = self._judgement.verdict
-        whole = self._tracks["response"] is Track.DONE
-        first = self._first_byte_ns
-        lost = self._request.total_bytes if self._request.too_large else 0
-        self._closed_frame = frames.closed(
-            exchange_id=self.exchange_id,
-            at_ns=self._ended_ns + self._wall_offset_ns,
-            capture_status=self.ending or "aborted",
-            answered_by=self._answered_by or ("upstream" if self._response.http_status else None),
-            http_status=self._response.http_status,
-            error_type=self._error_type,
-            attempts=self._attempts,
-            facts=facts,
-            cost=self._world.price(self._route.provider, facts.model or request.model, facts.usage, started_at),
-            keep_text=verdict is not None and verdict.keep_response,
-            response_bytes=self._response.total_bytes,
-            response_sha256=self._response.digest(whole=whole),
-            response_content_state=self._response.content_state(whole=whole),
-            duration_ns=self._ended_ns - self._started_ns,
-            time_to_first_token_ns=first - (self._request_done_ns or self._started_ns) if first is not None else None,
-            gateway_overhead_ns=self._replies.overhead_ns,
-            warnings=tuple(dict.fromkeys((*self._response.warnings, *facts.warnings))),
-            dropped_bytes=self._response.dropped_bytes + lost,
+        self._closed_frame = self._outcome.closed_frame(
+            self.ending or "aborted",
+            facts,
+            judgement=self._judgement,
+            request=self._request,
+            response=self._response,
+            response_whole=self._tracks["response"] is Track.DONE,
+            overhead_ns=self._replies.overhead_ns,
+            price=self._world.price,
         )
         return (Append(self._closed_frame),)
 
@@ -528,15 +491,7 @@ class Exchange:
         return self._route is not None and self._route.durability is Durability.STRICT
 
     def _at_ns(self) -> int:
-        return self._now_ns + self._wall_offset_ns
+        return self._now_ns + self._outcome.wall_offset_ns
 
 
 _LAST_REQUEST_MESSAGES = (Message.REQUEST_TRAILERS, Message.REQUEST_BODY, Message.REQUEST_HEADERS)
-
-
-def _with_input_estimate(facts: ResponseFacts, request: RequestFacts) -> ResponseFacts:
-    """An estimate made before the request had been read lacks its input side."""
-    usage = facts.usage
-    if usage.source not in (UsageSource.ESTIMATED, UsageSource.PARTIAL) or usage.input_tokens:
-        return facts
-    return replace(facts, usage=replace(usage, input_tokens=-(-request.text_bytes // 4)))

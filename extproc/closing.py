@@ -1,0 +1,98 @@
+"""What an exchange learns about its own outcome on the way, and the frame that tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from capture.record import Closed
+from extproc import frames
+from extproc.events import StreamContext
+from extproc.judgement import Judgement
+from extproc.model import Cost, RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.request import RequestTrack
+from extproc.response import ResponseTrack
+
+_ERROR_TYPE_CHARS_MAX = 64
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Times are monotonic nanoseconds; `wall_offset_ns` makes Unix time of them."""
+
+    started_ns: int
+    wall_offset_ns: int
+    answered_by: str | None = None
+    attempts: int | None = None
+    error_type: str | None = None
+    completed_as: str = "completed"
+    """`capture_status` of a response that ends regularly: `timed_out` when it is Envoy's answer to a time-out."""
+    request_done_ns: int | None = None
+    first_byte_ns: int | None = None
+    ended_ns: int = 0
+    saw_request_facts: bool = True
+    """The response's decoder was made after the request had been read."""
+
+    def note_answerer(self, headers: Mapping[str, str], context: StreamContext) -> None:
+        """Who answers, from Envoy's `response.code_details` and `x-envoy-attempt-count`."""
+        details = context.attributes.get("response.code_details")
+        if details is not None:
+            from_upstream = details == "via_upstream"
+            self.answered_by = "upstream" if from_upstream else "envoy"
+            if not from_upstream:
+                self.error_type = details.partition("{")[0][:_ERROR_TYPE_CHARS_MAX]
+                self.completed_as = "timed_out" if "timeout" in self.error_type else "completed"
+        attempts = headers.get("x-envoy-attempt-count", "")
+        if attempts.isascii() and attempts.isdigit():
+            self.attempts = int(attempts)
+
+    def closed_frame(
+        self,
+        status: str,
+        facts: ResponseFacts,
+        *,
+        judgement: Judgement,
+        request: RequestTrack,
+        response: ResponseTrack,
+        response_whole: bool,
+        overhead_ns: int,
+        price: Callable[[str, str | None, Usage, int], Cost],
+    ) -> Closed:
+        """The last frame: `status` is the `capture_status`, `facts` what the codec read from the response."""
+        request_facts = judgement.inspection.facts
+        facts = facts if self.saw_request_facts else _with_input_estimate(facts, request_facts)
+        cost = price(
+            judgement.route.provider,
+            facts.model or request_facts.model,
+            facts.usage,
+            self.started_ns + self.wall_offset_ns,
+        )
+        first, asked = self.first_byte_ns, self.request_done_ns or self.started_ns
+        return frames.closed(
+            exchange_id=judgement.exchange_id,
+            at_ns=self.ended_ns + self.wall_offset_ns,
+            capture_status=status,
+            answered_by=self.answered_by or ("upstream" if response.http_status else None),
+            http_status=response.http_status,
+            error_type=self.error_type,
+            attempts=self.attempts,
+            facts=facts,
+            cost=cost,
+            keep_text=judgement.verdict is not None and judgement.verdict.keep_response,
+            response_bytes=response.total_bytes,
+            response_sha256=response.digest(whole=response_whole),
+            response_content_state=response.content_state(whole=response_whole),
+            duration_ns=self.ended_ns - self.started_ns,
+            time_to_first_token_ns=first - asked if first is not None else None,
+            gateway_overhead_ns=overhead_ns,
+            warnings=tuple(dict.fromkeys((*response.warnings, *facts.warnings))),
+            dropped_bytes=response.dropped_bytes + (request.total_bytes if request.too_large else 0),
+        )
+
+
+def _with_input_estimate(facts: ResponseFacts, request: RequestFacts) -> ResponseFacts:
+    """An estimate made before the request had been read lacks its input side: one token per four bytes of text."""
+    usage = facts.usage
+    if usage.source not in (UsageSource.ESTIMATED, UsageSource.PARTIAL) or usage.input_tokens:
+        return facts
+    return replace(facts, usage=replace(usage, input_tokens=-(-request.text_bytes // 4)))
