@@ -7,7 +7,7 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part
 from extproc.model import RequestFacts
-from extproc.shape import Fields, as_object, as_text, invalid, text_size
+from extproc.shape import Fields, as_text, invalid, text_size
 
 KNOWN_KEYS = frozenset(
     """cache_control container context_management max_tokens mcp_servers messages metadata model output_config
@@ -30,7 +30,7 @@ _TEXT_BLOCKS = frozenset(
         "tool_reference",
     }
 )
-_TEXT_KEYS = ("text", "thinking", "title", "source", "input", "name")
+_TEXT_KEYS = ("text", "thinking", "title", "source", "input", "name", "stdout", "stderr", "error_code")
 _SERVER_TOOL_SUFFIXES = ("_tool_use", "_result", "_output", "_error")
 """What the provider's own tools were asked and answered: `server_tool_use`, `web_search_tool_result`, …"""
 _MEDIA_KINDS = {"image": "image", "document": "file", "container_upload": "file"}
@@ -115,19 +115,11 @@ class _Text:
             self.parts.add("unknown", where)
         else:
             self.size_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
-            if type(block.raw("content")) is dict:  # an error of the provider's own tool, or one result
-                self.size_bytes += text_size(block.raw("content"))
-                self._read_nested(block, where, depth)
+            inner = block.raw("content")
+            if type(inner) is dict:  # one result, or the error, of the provider's own tool
+                self._read_block(Fields(inner, block, "content"), inner, f"{where}/content", depth + 1)
             else:
                 self.read_content(block, "content", f"{where}/content", depth=depth + 1)
-
-    def _read_nested(self, block: Fields, where: str, depth: int) -> None:
-        """A result whose `content` is one object: look for media in *its* content."""
-        inner = block.fields("content")
-        if type(inner.raw("content")) is list:
-            self.read_content(inner, "content", f"{where}/content/content", depth=depth + 1)
-        elif (inner.text("type") or "") in _MEDIA_KINDS:
-            self._read_block(inner, as_object(block.raw("content")), f"{where}/content", depth + 1)
 
     def _read_media(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
         kind = _MEDIA_KINDS[as_text(item.get("type"))]
