@@ -57,10 +57,11 @@ def _parts(content: Any) -> Iterator[Part]:
 
 def _block_parts(block: dict[str, Any]) -> Iterator[Part]:
     kind = as_name(block.get("type"))
-    if kind in ("text", "compaction"):
-        text = as_text(block.get("text")) or as_text(block.get("content"))
-        if text:
+    if kind == "text":
+        if text := as_text(block.get("text")):
             yield Part("text", text)
+    elif kind == "compaction":  # the model's summary of what was before: for itself, not for the caller
+        yield Part("thinking", as_text(block.get("content")))
     elif kind == "thinking":
         yield Part("thinking", as_text(block.get("thinking")))
     elif kind == "redacted_thinking":
