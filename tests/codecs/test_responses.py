@@ -105,7 +105,7 @@ def test_lines_of_something_else_are_a_warning() -> None:
     assert (facts.usage.source, facts.warnings) == (UsageSource.NONE, ("unknown_sse_field",))
 
 
-def test_a_body_over_the_limit_is_dropped_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_over_the_limit_is_dropped_and_said() -> None:
     body = json_or_sse.JsonOrSse(json_bytes_max=100)
     for _ in range(50):
         body.feed(b'{"a": "aaaaaaaaaaaaaaaaaaaaaa')

@@ -1,0 +1,446 @@
+"""What is inspected is what is forwarded: one reading of a body, every string past the detectors, exact rewriting."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extproc.codecs import CODECS
+from extproc.detectors import DETECTORS
+from extproc.errors import ClientError, HeadgateError, LimitExceeded
+from extproc.framing.json_strings import string_at
+from extproc.inspection import inspect_request, rewrite_request
+from extproc.model import Finding, Inspection, Limits, RequestFacts, UninspectedPart
+from extproc.redaction import placeholder, redact_text, storable_fields
+from extproc.scanner import Scanner
+
+SCANNER = Scanner(DETECTORS)
+MAIL = "ann@example.org"
+BASE64 = base64.b64encode(bytes(range(256)) * 4).decode()
+
+
+def _unlimited() -> None:
+    return None
+
+
+def _inspect(
+    body: bytes,
+    api: str = "openai.chat",
+    *,
+    content_type: str | None = "application/json",
+    content_encoding: str | None = None,
+    limits: Limits | None = None,
+    budget: Callable[[], None] = _unlimited,
+) -> Inspection:
+    return inspect_request(
+        CODECS[api],
+        body,
+        content_type=content_type,
+        content_encoding=content_encoding,
+        scanner=SCANNER,
+        limits=limits or Limits(),
+        budget=budget,
+    )
+
+
+def _chat(content: Any = "Hi", **more: Any) -> bytes:
+    return json.dumps({"model": "m", "messages": [{"role": "user", "content": content}], **more}).encode()
+
+
+def _fields(inspection: Inspection) -> list[tuple[str, str]]:
+    return [(finding.entity, finding.field) for finding in inspection.findings]
+
+
+def _problem(body: bytes, api: str = "openai.chat", **more: Any) -> tuple[str, int] | None:
+    problem = _inspect(body, api, **more).problem
+    return (problem.code, problem.status) if problem else None
+
+
+# --- one reading ----------------------------------------------------------------------------------------------------
+
+
+def test_a_good_body_has_facts_and_no_problem() -> None:
+    inspection = _inspect(_chat("Hi", temperature=0))
+    assert inspection == Inspection(facts=RequestFacts(model="m", temperature=0.0, message_count=1, text_bytes=2))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", " ", "application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf8"',
+     "application/vnd.api+json", "application/json; version=1"],
+)  # fmt: skip
+def test_json_by_any_of_its_names_is_read(content_type: str | None) -> None:
+    assert _problem(_chat(), content_type=content_type) is None
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/jsonp", "application/json; charset=utf-16", "application/json, text/plain",
+     "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "+json",
+     "application/json; charset=utf-8; charset=utf-7"],
+)  # fmt: skip
+def test_what_the_provider_might_not_take_for_json_is_a_problem(content_type: str) -> None:
+    assert _problem(_chat(), content_type=content_type) == ("unsupported_content_type", 415)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", ("malformed_json", 400)),
+        (b"{", ("malformed_json", 400)),
+        (b'{"messages":[],"messages":[]}', ("duplicate_key", 400)),
+        (b'{"messages":[],"Messages":[]}', ("duplicate_key", 400)),
+        (b'{"Messages":[]}', ("ambiguous_key", 400)),
+        (b'{"messages":[]} x', ("trailing_data", 400)),
+        (b'{"messages":["\xff"]}', ("invalid_utf8", 400)),
+        (b'{"messages":[],"seed":1e999}', ("number_out_of_range", 400)),
+        (b"[" * 500 + b"]" * 500, ("too_deep", 400)),
+        (b'{"messages":"Hi"}', ("invalid_request", 400)),
+    ],
+)
+@pytest.mark.parametrize("api", ["openai.chat", "anthropic.messages"])
+def test_a_body_with_two_readings_or_none_is_a_problem(api: str, body: bytes, expected: tuple[str, int]) -> None:
+    assert _problem(body, api) == expected
+
+
+def test_a_content_coding_is_taken_off_and_what_was_read_is_handed_on() -> None:
+    body = _chat(f"write to {MAIL}")
+    inspection = _inspect(gzip.compress(body), content_encoding="gzip")
+    assert inspection.decoded_body == body
+    assert _fields(inspection) == [("EMAIL_ADDRESS", "/messages/0/content")]
+    assert _inspect(body, content_encoding="identity").decoded_body is None
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "expected"),
+    [
+        (_chat(), "gzip", ("undecodable_content", 400)),
+        (gzip.compress(_chat())[:-4], "gzip", ("undecodable_content", 400)),
+        (_chat(), "br", ("unsupported_content_encoding", 415)),
+        (gzip.compress(bytes(30 << 20)), "gzip", ("undecodable_content", 400)),
+    ],
+)
+def test_an_undecodable_body_is_a_problem(body: bytes, encoding: str, expected: tuple[str, int]) -> None:
+    inspection = _inspect(body, content_encoding=encoding)
+    assert inspection.problem is not None
+    assert (inspection.problem.code, inspection.problem.status) == expected
+    assert inspection.decoded_body is None
+
+
+def test_a_body_over_the_limit_is_a_problem() -> None:
+    limits = Limits(body_bytes_max=100)
+    assert _problem(_chat("x" * 100), limits=limits) == ("body_too_large", 413)
+    encoded = gzip.compress(_chat("x" * 100))
+    assert len(encoded) < 100
+    assert _problem(encoded, content_encoding="gzip", limits=limits) == ("decoded_too_large", 413)
+
+
+# --- every string ---------------------------------------------------------------------------------------------------
+
+
+def test_text_is_found_wherever_it_stands() -> None:
+    document = {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": f"é {MAIL}"}], "name": MAIL},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": f'{{"to": "{MAIL}"}}'}}]},
+        ],
+        "metadata": {MAIL: {"deep": [[MAIL]]}},
+        "unheard_of": MAIL,
+    }
+    inspection = _inspect(json.dumps(document).encode())
+    assert [field for _, field in _fields(inspection)] == [
+        "/messages/0/content/0/text",
+        "/messages/0/name",
+        "/messages/1/tool_calls/0/function/arguments",
+        f"/metadata/{MAIL}#key",
+        f"/metadata/{MAIL}/deep/0/0",
+        "/unheard_of",
+    ]
+    first = inspection.findings[0]
+    assert (first.start, first.end) == (3, 18)  # é is two bytes
+    assert first.data_class == "pii"
+
+
+def test_escapes_hide_nothing() -> None:
+    body = _chat("PLACE").replace(b"PLACE", b"\\u0061nn\\u0040example.org")
+    [finding] = _inspect(body).findings
+    assert (finding.start, finding.end) == (0, 15)
+
+
+def test_the_base64_of_an_unread_part_is_skipped_and_text_in_its_place_is_not() -> None:
+    hidden = f"my address is {MAIL} " * 10
+    for payload, fields in ((BASE64, []), (hidden, ["/messages/0/content/0/image_url/url"])):
+        url = f"data:image/png;base64,{payload}"
+        inspection = _inspect(_chat([{"type": "image_url", "image_url": {"url": url}}]))
+        assert sorted({field for _, field in _fields(inspection)}) == fields
+        assert [part.kind for part in inspection.facts.uninspected_parts] == ["image"]
+
+
+def test_base64_outside_of_an_unread_part_is_scanned() -> None:
+    calls: list[int] = []
+
+    class Counting:
+        def scan(self, text: bytes, budget: Callable[[], None], /) -> list[Any]:
+            calls.append(len(text))
+            return []
+
+    for content in (BASE64, [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BASE64}"}}]):
+        inspect_request(
+            CODECS["openai.chat"],
+            _chat(content),
+            content_type=None,
+            content_encoding=None,
+            scanner=Counting(),
+            limits=Limits(),
+            budget=_unlimited,
+        )
+    assert [size for size in calls if size >= len(BASE64)] == [len(BASE64)]
+
+
+def test_a_providers_own_encrypted_blob_is_left_alone_where_it_belongs_and_nowhere_else() -> None:
+    key = "AKIA" + "QZ3F7XKJ2M5RVW6T"  # the form of an AWS access key id; belongs to nobody
+    assert SCANNER.scan(key.encode()), "the test needs a value that a detector knows"
+    block = {"type": "thinking", "thinking": "hm", "signature": key}
+    in_place = {"model": "m", "messages": [{"role": "assistant", "content": [block]}]}
+    elsewhere = {"model": "m", "messages": [{"role": "user", "content": [{"type": "tool_use", "input": block}]}]}
+    assert _fields(_inspect(json.dumps(in_place).encode(), "anthropic.messages")) == []
+    assert [field for _, field in _fields(_inspect(json.dumps(elsewhere).encode(), "anthropic.messages"))] == [
+        "/messages/0/content/0/input/signature"
+    ]
+
+
+def test_a_body_with_a_problem_is_scanned_as_far_as_it_can_be_read() -> None:
+    wrong_shape = json.dumps({"messages": MAIL}).encode()
+    assert _fields(_inspect(wrong_shape)) == [("EMAIL_ADDRESS", "/messages")]
+    assert _fields(_inspect(_chat(MAIL), content_type="text/plain")) == [("EMAIL_ADDRESS", "/messages/0/content")]
+    twice = f'{{"a":"x","a":"{MAIL}"}}'.encode()
+    [finding] = _inspect(twice).findings
+    assert (finding.field, twice[finding.start : finding.end]) == ("", MAIL.encode())
+    assert _inspect(b"\xff " + MAIL.encode()).findings == ()
+
+
+def test_opaque_bodies_are_scanned_as_what_they_are_and_never_a_problem() -> None:
+    form = f'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\n{MAIL}\r\n--b--'.encode()
+    inspection = _inspect(form, "opaque", content_type="multipart/form-data; boundary=b")
+    assert _fields(inspection) == [("EMAIL_ADDRESS", "")]
+    assert inspection.facts == RequestFacts()
+    assert _fields(_inspect(json.dumps({"input": [MAIL]}).encode(), "opaque")) == [("EMAIL_ADDRESS", "/input/0")]
+    for body in (b"{", b'{"a":1,"a":2}', b"", b"plain"):
+        assert _inspect(body, "opaque").problem is None
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(b"\xff\xfe\x00", None), (b"not gzip", "gzip"), (b"text", "br")])
+def test_an_opaque_body_nobody_can_read_is_one_unread_part(body: bytes, encoding: str | None) -> None:
+    inspection = _inspect(body, "opaque", content_type="Audio/MPEG; x=y", content_encoding=encoding)
+    assert inspection.problem is None
+    assert inspection.facts.uninspected_parts == (UninspectedPart("unknown", "", "audio/mpeg", len(body)),)
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def _stops_after(calls: int) -> Callable[[], None]:
+    left = [calls]
+
+    def budget() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise LimitExceeded("inspect_budget", "spent")
+
+    return budget
+
+
+@pytest.mark.parametrize("api", ["openai.chat", "opaque"])
+@pytest.mark.parametrize("content", ["x " * 2_000_000, ["x"] * 5_000])
+def test_a_spent_budget_is_a_problem_and_keeps_what_was_found(api: str, content: Any) -> None:
+    body = json.dumps({"a": MAIL, "model": "m", "messages": [{"role": "user", "content": content}]}).encode()
+    inspection = _inspect(body, api, budget=_stops_after(3))
+    assert inspection.problem is not None
+    assert (inspection.problem.code, inspection.problem.status) == ("inspect_budget", 413)
+    assert inspection.findings_truncated
+
+
+def test_the_budget_is_asked_while_decoding() -> None:
+    body = gzip.compress(os.urandom(1 << 20))
+    assert _problem(body, content_encoding="gzip", budget=_stops_after(2)) == ("inspect_budget", 413)
+
+
+def test_many_findings_are_cut_but_none_hides_another_entity() -> None:
+    secret = "AKIA" + "QZ3F7XKJ2M5RVW6T"
+    text = " ".join(f"user{i}@example.org" for i in range(50)) + f" {secret}"
+    inspection = _inspect(_chat(text), limits=Limits(findings_max=10))
+    assert inspection.findings_truncated
+    assert len(inspection.findings) == 11
+    assert inspection.findings[-1].data_class == "secret"
+
+
+def test_a_finding_at_a_place_too_long_to_name_is_a_problem() -> None:
+    assert _problem(json.dumps({"k" * 5_000: MAIL, "messages": []}).encode()) == ("inspect_budget", 413)
+
+
+def test_one_long_key_above_many_strings_costs_no_square() -> None:
+    """A pointer written out for each of 100,000 strings below a 1 MB key would be 100 GB."""
+    body = json.dumps({"messages": [], "k" * 1_000_000: ["x"] * 100_000}).encode()
+    assert _problem(body) is None
+
+
+# --- rewriting ------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_wanted_entities_are_replaced_and_every_other_byte_stays() -> None:
+    body = (
+        b'{ "model":"m",\n"messages" : [{"role":"user","content":"\\u00e9 ann@example.org or 4111 1111 1111 1111"}],'
+        b'  "n" : 1 }'
+    )
+    inspection = _inspect(body)
+    assert {finding.entity for finding in inspection.findings} == {"EMAIL_ADDRESS", "CREDIT_CARD"}
+    assert rewrite_request(body, inspection.findings, {"EMAIL_ADDRESS"}) == (
+        b'{ "model":"m",\n"messages" : [{"role":"user","content":"\xc3\xa9 <EMAIL_ADDRESS> or 4111 1111 1111 1111"}],'
+        b'  "n" : 1 }'
+    )
+    assert rewrite_request(body, inspection.findings, {"IBAN_CODE"}) is body
+    both = rewrite_request(body, inspection.findings, {"EMAIL_ADDRESS", "CREDIT_CARD"})
+    assert _inspect(both).findings == ()
+    assert _inspect(both).problem is None
+
+
+def test_two_keys_with_an_address_do_not_become_one() -> None:
+    body = json.dumps(
+        {"messages": [], "metadata": {"a@example.org": 1, "<EMAIL_ADDRESS>": 2, "b@example.org": 3}}
+    ).encode()
+    new = rewrite_request(body, _inspect(body).findings, {"EMAIL_ADDRESS"})
+    assert json.loads(new)["metadata"] == {"<EMAIL_ADDRESS>_2": 1, "<EMAIL_ADDRESS>": 2, "<EMAIL_ADDRESS>_3": 3}
+    assert _inspect(new).problem is None
+
+
+def test_raw_findings_rewrite_raw_bytes() -> None:
+    for body in (f"to={MAIL}&x=é".encode(), f'{{"a":1,"a":"{MAIL}"}}'.encode()):
+        findings = _inspect(body, "opaque").findings
+        assert rewrite_request(body, findings, {"EMAIL_ADDRESS"}) == body.replace(MAIL.encode(), b"<EMAIL_ADDRESS>")
+    whole = json.dumps(f"\u00e9 {MAIL}").encode()
+    assert (
+        json.loads(rewrite_request(whole, _inspect(whole, "opaque").findings, {"EMAIL_ADDRESS"})) == "é <EMAIL_ADDRESS>"
+    )
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding("E", "pii", "/nowhere", 0, 1, 1.0),
+        Finding("E", "pii", "/n", 0, 1, 1.0),
+        Finding("E", "pii", "/t", 1, 2, 1.0),  # in the middle of a character
+        Finding("E", "pii", "", 0, 1, 1.0),
+    ],
+)
+def test_findings_of_another_body_are_refused_not_half_applied(finding: Finding) -> None:
+    body = '{"n": 1, "t": "é"}'.encode()
+    if finding.field == "":
+        assert rewrite_request(b'"s"', (finding,), {"E"}) == b'"<E>"'
+        return
+    with pytest.raises(HeadgateError) as failed:
+        rewrite_request(body, (finding,), {"E"})
+    assert failed.value.code == "rewrite_failed"
+    assert not isinstance(failed.value, ClientError)
+
+
+TEXTS = st.lists(
+    st.sampled_from([MAIL, "4111 1111 1111 1111", "é", "\n", '"', "\\", " and ", "\u2028", "192.0.2.7", "x"]),
+    max_size=6,
+).map("".join)
+DOCUMENTS = st.recursive(
+    TEXTS | st.integers(0, 9) | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(DOCUMENTS, st.booleans(), st.sampled_from([(",", ":"), (", ", " : ")]))
+@settings(max_examples=120, deadline=None)
+def test_rewriting_is_the_redaction_of_each_string_and_nothing_else(
+    document: Any, ensure_ascii: bool, separators: tuple[str, str]
+) -> None:
+    body = json.dumps(document, ensure_ascii=ensure_ascii, separators=separators).encode()
+    findings = _inspect(body, "opaque").findings
+    entities = {finding.entity for finding in findings}
+    new = rewrite_request(body, findings, entities)
+    if all(finding.field != "" for finding in findings):
+        assert json.loads(new) == _redacted(document)
+    for finding in findings:
+        if finding.field:
+            text = string_at(document, finding.field).encode()
+            assert 0 <= finding.start < finding.end <= len(text)
+
+
+def _redacted(value: Any) -> Any:
+    """The document as it should become, by plain recursion."""
+    if isinstance(value, str):
+        return redact_text(value.encode(), SCANNER.scan(value.encode())).decode()
+    if isinstance(value, list):
+        return [_redacted(item) for item in value]
+    if isinstance(value, dict):
+        taken = {key.casefold() for key in value}
+        new: dict[str, Any] = {}
+        for key, item in value.items():
+            name = base = _redacted(key)
+            number = 1
+            while name != key and name.casefold() in taken:
+                number += 1
+                name = f"{base}_{number}"
+            taken.add(name.casefold())
+            new[name] = _redacted(item)
+        return new
+    return value
+
+
+@given(st.binary(max_size=80), st.sampled_from(list(CODECS)), st.sampled_from([None, "gzip", "br", "application/json"]))
+@settings(max_examples=200, deadline=None)
+def test_arbitrary_bytes_are_inspected_without_an_exception(body: bytes, api: str, word: str | None) -> None:
+    inspection = _inspect(body, api, content_type=word, content_encoding=word)
+    assert isinstance(inspection, Inspection)
+
+
+# --- redaction ------------------------------------------------------------------------------------------------------
+
+
+def _finding(start: int, end: int, entity: str = "E", field: str = "/x") -> Finding:
+    return Finding(entity, "pii", field, start, end, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([], b"0123456789"),
+        ([_finding(0, 10)], b"<E>"),
+        ([_finding(8, 9), _finding(1, 3)], b"0<E>34567<E>9"),
+        ([_finding(1, 3), _finding(3, 5, "F")], b"0<E><F>56789"),
+        ([_finding(1, 5), _finding(3, 7, "F")], b"0<E>789"),
+        ([_finding(1, 9), _finding(3, 4, "F"), _finding(9, 10, "G")], b"0<E><G>"),
+    ],
+)
+def test_spans_become_placeholders_and_overlaps_one(findings: list[Finding], expected: bytes) -> None:
+    assert redact_text(b"0123456789", findings) == expected
+
+
+def test_no_placeholder_is_found_again() -> None:
+    for entity in SCANNER.data_class_of:
+        assert SCANNER.scan(placeholder(entity).encode()) == []
+
+
+def test_a_found_key_is_not_written_down_as_a_fields_name() -> None:
+    body = json.dumps({"messages": [], "contacts": {MAIL: {"alt": MAIL}, "x/y": MAIL}}).encode()
+    findings = _inspect(body).findings
+    told: Mapping[str, str] = storable_fields(findings)
+    assert told == {
+        f"/contacts/{MAIL}#key": "/contacts/<EMAIL_ADDRESS>#key",
+        f"/contacts/{MAIL}/alt": "/contacts/<EMAIL_ADDRESS>/alt",
+        "/contacts/x~1y": "/contacts/x~1y",
+    }
