@@ -1,7 +1,7 @@
 """Group commit: one thread that brings written frames to the disk, for those who wait at once, for the rest in time.
 
 Invariants
-  1. A future resolves only when everything up to its offset was fdatasynced, and its file's name fsynced.
+  1. A future resolves only when the frame that ends at its offset was fdatasynced, and its file's name fsynced.
   2. After a failed fdatasync the kernel may have dropped the data and cleared the error (fsyncgate): every offset of
      that file that was not durable before fails for good, whatever later calls say.
   3. Files are closed here and nowhere else, so that no descriptor is synced after it was closed.

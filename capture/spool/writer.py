@@ -137,7 +137,7 @@ class SpoolWriter:
             return self._end
 
     def wait_durable(self, offset: int) -> Future[None]:
-        """Resolves once everything before `offset` is on the disk; fails with `SpoolNotDurable` when fdatasync did."""
+        """Resolves once the frame that ends at `offset` is on the disk; `SpoolNotDurable` when the disk failed."""
         if offset > self._end:
             raise ValueError(f"offset {offset} was never written")
         return self._committer.wait(offset)
