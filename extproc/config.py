@@ -113,8 +113,8 @@ class Secret(Settings):
 
 
 class ListenerTls(Settings):
-    certificate: LocalPath
-    private_key: LocalPath
+    certificate: LocalPath = Field(description="PEM file: the listener's certificate, then its chain")
+    private_key: LocalPath = Field(description="PEM file: the certificate's key")
     client_ca: LocalPath | None = Field(
         None, description="CA that client certificates must chain to; needed for `certificate`"
     )
@@ -122,7 +122,7 @@ class ListenerTls(Settings):
 
 class Listener(Settings):
     address: str = Field("127.0.0.1:8080", description="host:port that Envoy listens on")
-    tls: ListenerTls | None = None
+    tls: ListenerTls | None = Field(None, description="Serve https; without it the listener speaks plain HTTP")
     heap_bytes_max: int = Field(
         2 * 1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Envoy's heap; near it, Envoy refuses new requests"
     )
@@ -142,7 +142,7 @@ class ProviderCredential(Settings):
         "authorization", pattern=r"^[a-z0-9-]+$", description="Request header that carries the provider's key"
     )
     prefix: str = Field("", description='What stands before the key in that header, e.g. "Bearer "')
-    secret: Secret
+    secret: Secret = Field(description="Where the provider's key lies; Envoy reads it, no other process does")
 
 
 class Provider(Settings):
@@ -180,14 +180,26 @@ class Match(Settings):
 
 
 class RouteSettings(Settings):
-    name: Identifier
-    match: Match
+    name: Identifier = Field(description="What rows, metrics and the access log call the route")
+    match: Match = Field(description="Which requests take this route")
     provider: Identifier = Field(description="Key in `providers`")
-    mode: Mode
-    credentials: Credentials
-    authentication: Literal["api_key", "jwt", "certificate", "none"]
-    on_disk_full: OnDiskFull = OnDiskFull.DENY
-    durability: Durability = Durability.STANDARD
+    mode: Mode = Field(description="shadow: watch and record, change nothing. enforce: decisions bind")
+    credentials: Credentials = Field(
+        description="inject: Envoy adds the provider's key. passthrough: the client's own key travels on, never stored"
+    )
+    authentication: Literal["api_key", "jwt", "certificate", "none"] = Field(
+        description="What Envoy proves the caller by. none: by the fingerprint of the provider key that it sends"
+    )
+    on_disk_full: OnDiskFull = Field(
+        OnDiskFull.DENY,
+        description="When the spool takes no more: deny (503), or pass_and_count (passes without a row, is counted). "
+        "In shadow nothing is ever denied",
+    )
+    durability: Durability = Field(
+        Durability.STANDARD,
+        description="standard: frames survive any process death. strict: they are fdatasynced before the request is "
+        "forwarded and before the response's last word is released",
+    )
     retries: int = Field(1, ge=0, le=5, description="Upstream retries by Envoy before the first response byte")
     timeout_s: float = Field(600, gt=0, description="Envoy's route timeout, whole response included")
 
@@ -201,8 +213,8 @@ class RouteSettings(Settings):
 
 
 class Jwt(Settings):
-    issuer: str
-    audiences: tuple[str, ...] = ()
+    issuer: str = Field(description="`iss` that a token must have")
+    audiences: tuple[str, ...] = Field((), description="`aud` values, one of which a token must have; empty: any")
     jwks_file: LocalPath = Field(description="JSON Web Key Set that Envoy verifies tokens with")
 
 
@@ -213,24 +225,60 @@ class Policy(Settings):
 
 
 class LimitSettings(Settings):
-    body_bytes_max: int = Field(64 * 1024 * 1024, ge=1024, le=1 << 30)
-    inflight_bytes_max: int = Field(512 * 1024 * 1024, ge=1024, description="All bodies held at once by one extproc")
-    open_exchanges_max: int = Field(4096, ge=1)
-    decoded_ratio_max: int = Field(100, ge=1)
-    json_depth_max: int = Field(128, ge=8, le=900)
-    findings_max: int = Field(10_000, ge=1)
-    inspect_ms_max: int = Field(1_500, ge=10, description="CPU for one body, off the event loop when it is large")
+    body_bytes_max: int = Field(
+        64 * 1024 * 1024,
+        ge=1024,
+        le=1 << 30,
+        description="One request body, or what is kept of one response. Beyond: a request is refused with 413 "
+        "(enforce) or passes unread (shadow); content that is not kept is counted in `dropped_bytes`",
+    )
+    inflight_bytes_max: int = Field(
+        512 * 1024 * 1024,
+        ge=1024,
+        description="All bodies that one extproc holds at once. Beyond: as with body_bytes_max",
+    )
+    open_exchanges_max: int = Field(
+        4096,
+        ge=1,
+        description="Exchanges open at once. Beyond: 503 (enforce), or passes without a row and is counted (shadow)",
+    )
+    decoded_ratio_max: int = Field(
+        100,
+        ge=1,
+        description="Decoded bytes per byte of a compressed body. Beyond: problem `undecodable_content`, refused with "
+        "400 (enforce)",
+    )
+    json_depth_max: int = Field(
+        128, ge=8, le=900, description="Nesting of a JSON body. Beyond: problem `too_deep`, refused with 400 (enforce)"
+    )
+    findings_max: int = Field(
+        10_000,
+        ge=1,
+        description="Findings kept per request. Beyond: only the first of each further entity is kept, and policy is "
+        "told `findings_truncated`",
+    )
+    inspect_ms_max: int = Field(
+        1_500,
+        ge=10,
+        description="CPU for inspecting one body. Beyond: problem `inspect_budget`, refused with 413 (enforce)",
+    )
     inline_bytes_max: int = Field(64 * 1024, ge=0, description="Larger bodies are inspected in a worker process")
     workers: int = Field(1, ge=1, le=64, description="Inspection worker processes")
-    drain_ms_max: int = Field(10_000, ge=0, description="How long SIGTERM waits for open exchanges")
+    drain_ms_max: int = Field(
+        10_000, ge=0, description="How long SIGTERM waits for open exchanges. Beyond: they are closed as `shutdown`"
+    )
 
 
 class Capture(Settings):
-    spool_dir: LocalPath = Path("spool")
-    archive_dir: LocalPath = Path("archive")
-    segment_bytes_max: int = Field(64 * 1024 * 1024, ge=4096)
+    spool_dir: LocalPath = Field(Path("spool"), description="Crash-safe log, shared by extproc and capture")
+    archive_dir: LocalPath = Field(Path("archive"), description="Parquet trees: facts/ and content/")
+    segment_bytes_max: int = Field(
+        64 * 1024 * 1024, ge=4096, description="Size of one file of the spool. At it: the next file is begun"
+    )
     spool_bytes_max: int = Field(
-        10 * 1024 * 1024 * 1024, ge=65536, description="A spool this large counts as a full disk"
+        10 * 1024 * 1024 * 1024,
+        ge=65536,
+        description="A spool this large counts as a full disk: the route's on_disk_full answers",
     )
     sync_ms_max: int = Field(200, ge=1, description="Bound between a frame and its fdatasync with durability: standard")
     flush_interval_s: float = Field(10, gt=0, description="Rows become queryable within this time")
@@ -238,30 +286,30 @@ class Capture(Settings):
 
 class Telemetry(Settings):
     metrics_address: str | None = Field("127.0.0.1:9464", description="host:port for Prometheus; null turns it off")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
     access_log: LocalPath | None = Field(None, description="Envoy's JSON access log; default: run_dir/access.log")
 
 
 class Configuration(Settings):
     """`headgate.yaml`. Relative paths are relative to the file."""
 
-    version: Literal[1] = 1
+    version: Literal[1] = Field(1, description="Version of this file's format")
     replica_id: PlacedIdentifier = Field(
         "local", description="Which replica this is, unique among those that share an archive; {env: NAME} reads it"
     )
     run_dir: LocalPath = Field(Path("run"), description="Unix sockets and rendered files")
-    listener: Listener
+    listener: Listener = Field(description="Where clients connect")
     teams: LocalPath = Field(Path("teams.yaml"), description="Who calls: teams, projects, callers, keys")
     fingerprint_key: Secret | None = Field(
         None, description="Keys the fingerprints of clients' provider keys (passthrough)"
     )
-    providers: dict[Identifier, Provider]
-    routes: tuple[RouteSettings, ...]
-    jwt: Jwt | None = None
-    policy: Policy
-    limits: LimitSettings
-    capture: Capture
-    telemetry: Telemetry
+    providers: dict[Identifier, Provider] = Field(description="Who serves the models, by a name of your own")
+    routes: tuple[RouteSettings, ...] = Field(description="Which requests go where, and how they are governed")
+    jwt: Jwt | None = Field(None, description="Needed by routes with `authentication: jwt`")
+    policy: Policy = Field(description="Where OPA finds its bundle, and how long it may take")
+    limits: LimitSettings = Field(description="Bounds on what one extproc holds and does")
+    capture: Capture = Field(description="Spool and archive")
+    telemetry: Telemetry = Field(description="Metrics and logs")
 
     @model_validator(mode="before")
     @classmethod
@@ -352,15 +400,15 @@ class Configuration(Settings):
 class Caller(Settings):
     """One app, person or workload, with exactly one proof."""
 
-    id: Identifier
+    id: Identifier = Field(description="Unique; `caller` of the rows")
     api_key: Secret | None = Field(None, description="Client key that Envoy's api_key_auth filter checks")
     jwt_subject: str | None = Field(None, description="`sub` of a token that Envoy's jwt_authn filter verified")
     certificate: str | None = Field(None, description="URI SAN of the client certificate, e.g. spiffe://…")
     provider_key: str | None = Field(
         None, pattern=r"^[0-9a-f]{32}$", description="Fingerprint of the provider key (`headgate key fingerprint`)"
     )
-    user: str | None = None
-    workload: str | None = None
+    user: str | None = Field(None, description="Person behind the caller; `user_id` of the rows")
+    workload: str | None = Field(None, description="Application behind the caller")
 
     @model_validator(mode="after")
     def _one_proof(self) -> Caller:
@@ -371,22 +419,22 @@ class Caller(Settings):
 
 
 class Project(Settings):
-    name: Identifier
-    environment: Identifier = "production"
-    cost_center: str | None = None
-    callers: tuple[Caller, ...] = ()
+    name: Identifier = Field(description="`project` of the rows")
+    environment: Identifier = Field("production", description="`environment` of the rows, and input to policy")
+    cost_center: str | None = Field(None, description="Who pays; default: the team's")
+    callers: tuple[Caller, ...] = Field((), description="Apps, people and workloads of the project")
 
 
 class Team(Settings):
-    name: Identifier
-    cost_center: str | None = None
-    projects: tuple[Project, ...]
+    name: Identifier = Field(description="`team` of the rows, and the key of its settings in policies/data/data.yaml")
+    cost_center: str | None = Field(None, description="Who pays for projects without a cost centre of their own")
+    projects: tuple[Project, ...] = Field(description="What the team works on")
 
 
 class Teams(Settings):
     """The teams file."""
 
-    teams: tuple[Team, ...]
+    teams: tuple[Team, ...] = Field(description="Every team that may call")
 
     @model_validator(mode="after")
     def _unique(self) -> Teams:
