@@ -81,10 +81,7 @@ def _add_archive_parsers(subparsers: commands.Subparsers) -> None:
     before = set(subparsers.choices)
     archive_cli.add_parsers(subparsers)
     for name in set(subparsers.choices) - before:
-        subparser = subparsers.choices[name]
-        handler = subparser.get_default("handler") or subparser.get_default("run")
-        subparser.set_defaults(run=handler)
-        group = subparser.add_argument_group("where the archive lies")
+        group = subparsers.choices[name].add_argument_group("where the archive lies")
         group.add_argument("--archive", type=Path, metavar="DIR", help="archive folder; default: that of --config")
         commands.add_config(group)
 
