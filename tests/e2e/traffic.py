@@ -205,3 +205,14 @@ def denial(delivery: Delivery) -> dict[str, Any]:
         assert set(error) == {"message", "type", "param", "code"}
     told: dict[str, Any] = error
     return told
+
+
+def refused(done: Delivery, code: str, status: int = 403) -> dict[str, Any]:
+    """Assert a denial of ours: told to the client, unknown to the provider, in the row. The row."""
+    assert done.reply.status == status
+    assert code in denial(done)["message"]
+    assert done.received == []
+    row = done.facts
+    assert (row["capture_status"], row["decision"], row["http_status"]) == ("denied", "deny", status)
+    assert (row["answered_by"], row["error_type"]) == ("headgate", code)
+    return row

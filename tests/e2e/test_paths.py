@@ -1,0 +1,133 @@
+"""Which calls an enforced route lets through, by method and path: the path that is judged is the one that is sent."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from extproc.stack import Stack
+from tests.e2e.gate import CHAT
+from tests.e2e.traffic import OPENAI, Delivery, deliver, denial, received_body, settle
+
+pytestmark = pytest.mark.e2e
+
+IN_DISGUISE = (
+    "/openai//v1/chat/completions",
+    "/openai/v1///chat/completions",
+    "//openai/v1/chat/completions",
+    "/openai/v1/./chat/completions",
+    "/openai/v1/models/../chat/completions",
+    "/openai/v1/models/%2e%2E/chat/completions",
+    "/anthropic/../openai/v1/chat/completions",
+    "/openai/v1/%63hat/completions",
+    "/openai/v1\\chat\\completions",
+    "/openai/v1/chat/completions?api-version=%2F..%2F",
+)
+
+
+def _denied(done: Delivery) -> tuple[Any, ...]:
+    """Client, provider and row of a call that nobody reads."""
+    error = done.reply.json["error"]
+    row = done.facts
+    return (done.reply.status, error["code"], len(done.received), row["capture_status"], row["decision"], row["api"])
+
+
+DENIED = (403, "access.opaque_calls", 0, "denied", "deny", "opaque")
+
+
+def test_a_path_in_disguise_is_judged_as_what_the_provider_gets(stack: Stack) -> None:
+    allowed = {path: deliver(stack, OPENAI, CHAT, path=path) for path in IN_DISGUISE}
+    denied = {path: deliver(stack, OPENAI, CHAT | {"model": "gpt-5"}, path=path) for path in IN_DISGUISE}
+    settle([*allowed.values(), *denied.values()])
+    for path in IN_DISGUISE:
+        done = allowed[path]
+        assert done.reply.status == 200, path
+        assert [got["path"].partition("?")[0] for got in done.received] == ["/v1/chat/completions"], path
+        assert (done.facts["path"], done.facts["api"]) == ("/v1/chat/completions", "openai.chat"), path
+        done = denied[path]
+        assert (done.reply.status, done.received, done.facts["decision"]) == (403, [], "deny"), path
+
+
+def test_dots_lead_to_another_route_only_with_what_that_route_asks_for(stack: Stack) -> None:
+    done = deliver(stack, OPENAI, CHAT, path="/openai/%2e%2e/anthropic/v1/models")
+    assert (done.reply.status, done.received) == (403, [])
+    assert (done.facts["route"], done.facts["path"], done.facts["team"]) == ("anthropic", "/v1/models", "search")
+    unknown = deliver(
+        stack, OPENAI, CHAT, path="/openai/../anthropic/v1/messages", headers={"authorization": "Bearer x"}
+    )
+    assert (unknown.reply.status, unknown.received) == (401, [])
+
+
+def test_a_path_that_nobody_reads_is_denied_with_its_body_unsent(stack: Stack) -> None:
+    paths = (
+        "/v1/chat/completions/",
+        "/v1/Chat/Completions",
+        "/V1/CHAT/COMPLETIONS",
+        "/v1/chat/completions;x=1",
+        "/v1/chat/completions%3Fx",
+        "/v1/chat/completions%20",
+        "/v1/chat/completions.json",
+        "/v1/responses",
+        "/v1/files",
+        "/.../v1/models",
+        "/%252e%252e/v1/models",
+    )
+    done = {path: deliver(stack, OPENAI, CHAT, path=f"/openai{path}") for path in paths}
+    settle(list(done.values()))
+    assert {path: _denied(delivery) for path, delivery in done.items()} == dict.fromkeys(paths, DENIED)
+    assert [done[path].facts["path"] for path in paths] == list(paths)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/openai/v1/chat%2Fcompletions", "/openai/%2fv1/models", "/openai/v1%5cmodels", "/openai/v1/models%00"],
+)
+def test_an_escaped_separator_is_refused_before_anybody_reads_it(stack: Stack, path: str) -> None:
+    done = deliver(stack, OPENAI, CHAT, path=path)
+    assert (done.reply.status, done.received) == (400, [])
+    assert denial(done)["code"] == "bad_request"
+    assert (done.facts["answered_by"], done.facts["http_status"], done.facts["decision"]) == ("envoy", 400, None)
+
+
+def test_an_unread_call_passes_only_by_method_and_path_on_the_teams_list(stack: Stack) -> None:
+    listed = (("GET", "/v1/models"), ("GET", "/v1/models/gpt-4o"))
+    others = (
+        ("GET", "/v1/models/a/b"),
+        ("GET", "/v1/models/"),
+        ("GET", "/v1/models;x"),
+        ("GET", "/v1/files"),
+        ("POST", "/v1/models"),
+        ("DELETE", "/v1/models/gpt-4o"),
+        ("OPTIONS", "/v1/models"),
+        ("GET", "/v1/chat/completions"),
+        ("PUT", "/v1/chat/completions"),
+    )
+    done = {call: deliver(stack, OPENAI, None, method=call[0], path=f"/openai{call[1]}") for call in (*listed, *others)}
+    settle(list(done.values()))
+    assert {call: _denied(done[call]) for call in others} == dict.fromkeys(others, DENIED)
+    for call in listed:
+        assert [(got["method"], got["path"]) for got in done[call].received] == [call]
+        row = done[call].facts
+        assert (row["api"], row["decision"], row["team"]) == ("opaque", "allow", "search")
+        assert row["response_body"] == done[call].reply.body
+
+
+def test_a_body_on_an_allowed_unread_call_is_searched_all_the_same(stack: Stack) -> None:
+    redacted = deliver(stack, OPENAI, b"to ann.smith@corp-mail.net", method="GET", path="/openai/v1/models")
+    (got,) = redacted.received
+    assert received_body(got) == b"to <EMAIL_ADDRESS>"
+    assert (redacted.facts["decision"], redacted.facts["request_body"]) == ("redact", b"to <EMAIL_ADDRESS>")
+    unreadable = deliver(stack, OPENAI, b"\xff\x00\xfe", method="GET", path="/openai/v1/models")
+    assert (unreadable.reply.status, unreadable.received) == (403, [])
+    assert unreadable.facts["rules"] == ["content.uninspected_parts"]
+
+
+def test_an_upgrade_to_another_protocol_is_refused(stack: Stack) -> None:
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    nonce = base64.b64encode(bytes(16)).decode()
+    headers = {**upgrade, "sec-websocket-key": nonce}
+    done = deliver(stack, OPENAI, None, method="GET", path="/openai/v1/realtime", headers=headers)
+    assert (done.reply.status, done.received) == (403, [])
+    assert (done.facts["http_status"], done.facts["answered_by"]) == (403, "envoy")
