@@ -68,6 +68,9 @@ class Outcome:
             self.started_ns + self.wall_offset_ns,
         )
         first, asked = self.first_byte_ns, self.request_done_ns or self.started_ns
+        # A full disk took the decision and the body from the row: then it must say so.
+        unrecorded = judgement.verdict is not None and not judgement.verdict.recorded
+        dropped_bytes = request.total_bytes if request.too_large or unrecorded else 0
         return frames.closed(
             exchange_id=judgement.exchange_id,
             at_ns=self.ended_ns + self.wall_offset_ns,
@@ -85,8 +88,10 @@ class Outcome:
             duration_ns=self.ended_ns - self.started_ns,
             time_to_first_token_ns=first - asked if first is not None else None,
             gateway_overhead_ns=overhead_ns,
-            warnings=tuple(dict.fromkeys((*response.warnings, *facts.warnings))),
-            dropped_bytes=response.dropped_bytes + (request.total_bytes if request.too_large else 0),
+            warnings=tuple(
+                dict.fromkeys((*(("request_unrecorded",) if unrecorded else ()), *response.warnings, *facts.warnings))
+            ),
+            dropped_bytes=response.dropped_bytes + dropped_bytes,
         )
 
 

@@ -10,7 +10,7 @@ decisions too (fail-closed on an enforced route, recorded on a shadow route). No
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from extproc import decision as policy
@@ -62,6 +62,8 @@ class Verdict:
     """The obligations allow the response's text into the archive."""
     dropped_response_state: str = "policy"
     """Why the response's text is not kept, when it is not."""
+    recorded: bool = True
+    """The spool took the request's frame."""
 
 
 class _State(Enum):
@@ -277,6 +279,7 @@ class Judgement:
             self.verdict = Verdict(deny=reply, deny_code=code, keep_response=keep, dropped_response_state=dropped)
         else:
             self.verdict = self._pass(keep, dropped)
+        self.verdict = replace(self.verdict, recorded=not failed)
         self._body = None
         self._rewritten = {}
         return ()

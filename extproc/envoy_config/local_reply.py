@@ -96,12 +96,10 @@ def _mapper(error: LocalError, anthropic_routes: str | None) -> Node:
     }
     body = _anthropic(error) if anthropic_routes is not None else _openai(error)
     # Envoy's own request id, which the access log knows, unless the sidecar lived to tell the exchange's id. Both
-    # overwrite, in this order: Envoy checks ADD_IF_ABSENT of all of them before it adds any, which gave both (measured).
+    # overwrite, in this order: Envoy checks ADD_IF_ABSENT of all before it adds any, which gave both (measured).
     headers = [
         _header(EXCHANGE_HEADER, "%REQ(X-REQUEST-ID)%", "OVERWRITE_IF_EXISTS_OR_ADD"),
-        _header(
-            EXCHANGE_HEADER, f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:exchange_id)%", "OVERWRITE_IF_EXISTS_OR_ADD"
-        ),
+        _header(EXCHANGE_HEADER, f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:exchange_id)%", "OVERWRITE_IF_EXISTS_OR_ADD"),
     ]
     if error.retry_is_useless:
         headers.append(_header("x-should-retry", "false", "OVERWRITE_IF_EXISTS_OR_ADD"))
