@@ -37,8 +37,9 @@ from extproc.transport.grpc_aio import GrpcAioTransport
 from extproc.workers import Workers, scanner
 
 _log = structlog.get_logger()
-_MESSAGE_OVERHEAD_BYTES = 1024 * 1024
-"""Room for headers and attributes beside the largest body in one gRPC message."""
+_MESSAGE_OVERHEAD_BYTES = 2 * 1024 * 1024
+"""A message above `body_bytes_max` by this much still comes through, so that we, not gRPC, say what is too large: Envoy
+holds up to 1 MiB more (its buffer limit, `envoy_config.listener`), reads 16 KiB past that, and adds headers."""
 
 
 def uuid7() -> str:
