@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
+
+import orjson
 
 from extproc.codec import Codec
 from extproc.errors import ClientError, HeadgateError, LimitExceeded
@@ -44,6 +47,9 @@ REWRITE_DEPTH_MAX = 1_000
 _PAYLOAD_CHARS_MIN = 128
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
 _DATA_URL_HEAD_CHARS_MAX = 512
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A JSON string token, or a quote and all that follows when nothing closes it: never tried twice, so linear."""
 
 _ENCRYPTED = re.compile(
     r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
@@ -237,7 +243,22 @@ class _Findings:
         self._memo: dict[str, Sequence[ScannedSpan]] = {}
 
     def scan_raw(self, text: bytes) -> None:
-        self._keep(self._scanner.scan(text, self._budget), "")
+        """A body without JSON of one reading may still hold JSON strings (two readings; JSON lines; a form with JSON in
+        it), and escapes must hide nothing there either: a string that holds more without its escapes is found whole.
+        """
+        plain = list(self._scanner.scan(text, self._budget))
+        at = 0
+        for token in _STRING.finditer(text):
+            self._spend(len(token.group()))
+            if b"\\" not in token.group() or (unescaped := _unescaped(token.group())) is None:
+                continue
+            hits = self._scanner.scan(unescaped, self._budget)
+            while at < len(plain) and plain[at].end <= token.start():
+                at += 1
+            seen = sum(1 for hit in islice(plain, at, at + len(hits)) if hit.end <= token.end())
+            if len(hits) > seen:
+                self._keep(hits, "", whole=(token.start() + 1, token.end() - 1))
+        self._keep(plain, "")
 
     def scan_document(self, document: Any, uninspected: Sequence[UninspectedPart]) -> None:
         payload_fields = frozenset(part.field for part in uninspected)
@@ -266,14 +287,26 @@ class _Findings:
                 self._memo[text] = matches
         return matches
 
-    def _keep(self, matches: Sequence[ScannedSpan], field: str) -> None:
+    def _keep(self, matches: Iterable[ScannedSpan], field: str, whole: tuple[int, int] | None = None) -> None:
+        """`whole`: the span to give each entity once, where the matches' own offsets mean nothing outside."""
+        if whole is not None:
+            matches = {match.entity: match for match in matches}.values()
         for match in matches:
             if len(self.kept) >= self._findings_max:
                 self.truncated = True
                 if match.entity in self._entities:
                     continue
             self._entities.add(match.entity)
-            self.kept.append(Finding(match.entity, match.data_class, field, match.start, match.end, match.score))
+            start, end = whole or (match.start, match.end)
+            self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
+
+
+def _unescaped(token: bytes) -> bytes | None:
+    """The text of a JSON string token; None when it is none."""
+    try:
+        return orjson.loads(token).encode()  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
