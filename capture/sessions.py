@@ -34,6 +34,10 @@ class Chain:
     whole: bytes | None
     """With the response message; None when there was none."""
 
+    @property
+    def last(self) -> bytes:
+        return self.whole or self.request[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
@@ -44,6 +48,8 @@ class Remembered:
     turn: int
     at_ns: int
     answered: bool
+    parent_exchange_id: str | None
+    inherited_messages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,9 @@ class SessionIndex:
 
     def place(self, exchange_id: str, at_ns: int, hashes: Chain) -> Place:
         """Find the exchange that this one continues: the one with the longest history."""
+        own = self._entries.get(hashes.last)
+        if own is not None and own.exchange_id == exchange_id:  # published again after a crash: the same answer
+            return Place(own.session_id, own.turn, own.parent_exchange_id, own.inherited_messages)
         for count in range(len(hashes.request), 0, -1):
             digest = hashes.request[count - 1]
             parent = self._entries.get(digest)
@@ -113,9 +122,16 @@ class SessionIndex:
 
 def entry_of(exchange_id: str, at_ns: int, hashes: Chain, place: Place) -> tuple[bytes, Remembered]:
     """What to remember of an exchange, and under which hash."""
-    digest = hashes.whole or hashes.request[-1]
     answered = hashes.whole is not None
-    return digest, Remembered(exchange_id, place.session_id, place.turn, at_ns, answered)
+    return hashes.last, Remembered(
+        exchange_id,
+        place.session_id,
+        place.turn,
+        at_ns,
+        answered,
+        place.parent_exchange_id,
+        place.inherited_messages,
+    )
 
 
 def _extend(digest: bytes, message: Message) -> bytes:

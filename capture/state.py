@@ -175,5 +175,5 @@ class StateStore:
 
 
 def _line(digest: bytes, entry: Remembered) -> str:
-    fields = [entry.exchange_id, entry.session_id, entry.turn, entry.at_ns, entry.answered]
+    fields = [getattr(entry, name) for name in Remembered.__slots__]
     return json.dumps([digest.hex(), *fields], separators=(",", ":")) + "\n"
