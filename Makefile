@@ -68,6 +68,10 @@ test: setup ## everything that CI runs
 	@$(MAKE) static
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
 
+.PHONY: soak
+soak: setup ## kill -9 under load for as long as it takes, then count rows (ROUNDS=200)
+	@$(BIN)/python -m tests.fault.soak --rounds $(or $(ROUNDS),200)
+
 .PHONY: bench
 bench: setup ## what an exchange costs, beside plain Envoy
 	@$(BIN)/python -m bench
