@@ -142,7 +142,7 @@ class ProviderCredential(Settings):
         "authorization", pattern=r"^[a-z0-9-]+$", description="Request header that carries the provider's key"
     )
     prefix: str = Field("", description='What stands before the key in that header, e.g. "Bearer "')
-    secret: Secret = Field(description="Where the provider's key lies; Envoy reads it, no other process does")
+    secret: Secret = Field(description="Where the provider's key lies; Envoy adds it, behind everything that records")
 
 
 class Provider(Settings):
@@ -295,7 +295,7 @@ class Configuration(Settings):
 
     version: Literal[1] = Field(1, description="Version of this file's format")
     replica_id: PlacedIdentifier = Field(
-        "local", description="Which replica this is, unique among those that share an archive; {env: NAME} reads it"
+        "local", description="Which replica this is, unique among those that share an archive; `{env: NAME}` reads it"
     )
     run_dir: LocalPath = Field(Path("run"), description="Unix sockets and rendered files")
     listener: Listener = Field(description="Where clients connect")

@@ -39,7 +39,7 @@ def add_parsers(subparsers: Subparsers) -> None:
         description="Looks at OPA, extproc, Envoy, the spool and the archive, and sends a probe through Envoy.",
     )
     add_config(doctor)
-    doctor.add_argument("--format", choices=("table", "json"), default="table")
+    doctor.add_argument("--format", choices=("table", "json"), default="table", help="how findings are printed")
     doctor.set_defaults(run=run_doctor)
 
 

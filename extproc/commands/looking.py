@@ -31,7 +31,7 @@ def add_parsers(subparsers: Subparsers) -> None:
         description="Runs the detectors. JSONL: each line's `text` is one input; JSON: the `text` of the object or of "
         "each in a list; anything else, or - for stdin: one input. Offsets are Unicode code points.",
     )
-    scan.add_argument("paths", nargs="+", metavar="PATH")
+    scan.add_argument("paths", nargs="+", metavar="PATH", help="a text, .json or .jsonl file; - is stdin")
     scan.set_defaults(run=run_scan)
 
 

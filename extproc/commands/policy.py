@@ -21,7 +21,9 @@ def add_parsers(subparsers: Subparsers) -> None:
         add_config(parser)
         parser.set_defaults(run=handler)
         if verb == "bundle":
-            parser.add_argument("--out", type=Path, default=Path("bundle.tar.gz"), metavar="FILE")
+            parser.add_argument(
+                "--out", type=Path, default=Path("bundle.tar.gz"), metavar="FILE", help="where the bundle goes"
+            )
             parser.add_argument("--revision", metavar="TEXT", help="default: a hash of the policy's files")
 
 
