@@ -92,6 +92,10 @@ example: setup ## render envoy/envoy.yaml from envoy/headgate.yaml
 	  --ca-file /etc/ssl/certs/ca-certificates.crt --out envoy/envoy.yaml
 	@chmod 644 envoy/envoy.yaml
 
+.PHONY: docs
+docs: setup ## make the references under docs/ from the code
+	@$(BIN)/python -m tools.references
+
 .PHONY: lock
 lock: ## renew requirements.lock (needs uv)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url \
