@@ -19,6 +19,7 @@ from extproc.model import (
     ResponseFacts,
     Route,
 )
+from extproc.redaction import storable_fields
 
 _PATH_CHARS_MAX = 512
 _FINDINGS_LISTED_MAX = 1_000
@@ -87,6 +88,8 @@ def request(
 ) -> Request:
     """The frame that follows the decision. `done` is what was done (`allow`, `redact`, `deny`)."""
     facts = inspection.facts
+    listed = inspection.findings[:_FINDINGS_LISTED_MAX]
+    fields = storable_fields(inspection.findings)
     return Request(
         exchange_id=exchange_id,
         at_ns=at_ns,
@@ -111,7 +114,7 @@ def request(
         policy_revision=decision.policy_revision,
         policy_failure=decision.failure,
         problem=inspection.problem.code if inspection.problem else None,
-        findings=tuple(_finding(f, decision, mode) for f in inspection.findings[:_FINDINGS_LISTED_MAX]),
+        findings=tuple(_finding(f, fields[f.field], decision, mode) for f in listed),
         findings_truncated=inspection.findings_truncated or len(inspection.findings) > _FINDINGS_LISTED_MAX,
         retention_class=decision.obligations.retention_class,
         capture_level=decision.obligations.capture.value,
@@ -124,7 +127,8 @@ def request(
     )
 
 
-def _finding(finding: Finding, decision: Decision, mode: Mode) -> FindingRecord:
+def _finding(finding: Finding, field: str, decision: Decision, mode: Mode) -> FindingRecord:
+    """`field` is the finding's place as it may be stored: an object key can itself be what was found."""
     if finding.entity in decision.redact_entities:
         action = "redact" if mode is Mode.ENFORCE else "would_redact"
     elif finding.entity in decision.mask_entities:
@@ -134,7 +138,7 @@ def _finding(finding: Finding, decision: Decision, mode: Mode) -> FindingRecord:
     return FindingRecord(
         type=finding.entity,
         data_class=finding.data_class,
-        field=finding.field,
+        field=field,
         start=finding.start,
         end=finding.end,
         score=finding.score,

@@ -292,7 +292,8 @@ class Limits:
     """Decoded bytes per encoded byte of a content coding; beyond: undecodable."""
     json_depth_max: int = 128
     findings_max: int = 10_000
-    """Kept per request; more are still masked, but not listed."""
+    """Kept per request, and the first of every further entity; beyond: refused where policy redacts (enforce), content
+    not kept (shadow)."""
     inspect_ms_max: int = 1_500
     """CPU for decoding and scanning one body; beyond: refused (enforce), counted (shadow)."""
     part_bytes_max: int = 256 * 1024

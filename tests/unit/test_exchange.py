@@ -188,6 +188,13 @@ def test_in_shadow_the_archive_is_masked_though_the_request_is_not() -> None:
     assert d.request.body == b"<rewritten>"
 
 
+def test_a_found_object_key_is_not_written_down_as_a_place() -> None:
+    key = Finding("EMAIL_ADDRESS", "pii", "/contacts/ann@example.org#key", 0, 15, 1.0)
+    value = Finding("CREDIT_CARD", "pii", "/contacts/ann@example.org", 0, 16, 1.0)
+    d = drive(inspection=Inspection(findings=(key, value))).play(*plain())
+    assert [f.field for f in d.request.findings] == ["/contacts/<EMAIL_ADDRESS>#key", "/contacts/<EMAIL_ADDRESS>"]
+
+
 def test_too_many_findings_to_redact_is_a_refusal() -> None:
     decision = replace(ALLOW, action=Action.REDACT, redact_entities=frozenset({"EMAIL_ADDRESS"}))
     inspection = Inspection(findings=(EMAIL,), findings_truncated=True)
