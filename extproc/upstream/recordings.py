@@ -7,7 +7,7 @@ skipped, and said.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +133,7 @@ class Library:
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._by_id = {recording.id: recording for recording in recordings}
         self._by_path: dict[tuple[str, str], list[Recording]] = defaultdict(list)
+        self._given: Counter[str] = Counter()
         for recording in recordings:
             self._by_path[recording.method, recording.path].append(recording)
 
@@ -148,7 +149,7 @@ class Library:
         for candidates in (same_host, here):
             equal = [r for r in candidates if r.request_body == body]
             if equal:
-                return equal[0]
+                return self._next(equal)
         meaning = _json(body)
         if meaning is not None:
             for recording in (*same_host, *here):
@@ -160,6 +161,12 @@ class Library:
             f"tried: x-replay-id (absent), {len(here)} recordings of {method} {path} by equal body, by equal JSON, "
             "and as the only one"
         )
+
+    def _next(self, equal: Sequence[Recording]) -> Recording:
+        """A request that was recorded more than once is answered by each recording in turn."""
+        turn = self._given[equal[0].id]
+        self._given[equal[0].id] += 1
+        return equal[turn % len(equal)]
 
 
 def _json(body: bytes) -> Any | None:

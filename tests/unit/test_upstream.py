@@ -291,14 +291,15 @@ def _recording(name: str, body: bytes, *, authority: str = "a.example", path: st
     return Recording(name, "POST", authority, path, body, 200, (), b"")
 
 
-LIBRARY = Library(
-    [
-        _recording("equal", b'{"a": 1}'),
-        _recording("other-host", b'{"a": 1}', authority="b.example"),
-        _recording("json", b'{"b": [1, 2], "c": null}'),
-        _recording("lonely", b"anything", path="/v1/lonely"),
-    ]
-)
+def library() -> Library:
+    return Library(
+        [
+            _recording("equal", b'{"a": 1}'),
+            _recording("other-host", b'{"a": 1}', authority="b.example"),
+            _recording("json", b'{"b": [1, 2], "c": null}'),
+            _recording("lonely", b"anything", path="/v1/lonely"),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -314,15 +315,21 @@ LIBRARY = Library(
 )
 def test_the_recording_that_answers_is_found(asked: dict[str, Any], found: str) -> None:
     call = {"id": None, "method": "POST", "path": "/v1/x", "authority": "a.example", "body": b""} | asked
-    recording = LIBRARY.find(**call)
+    recording = library().find(**call)
     assert isinstance(recording, Recording)
     assert recording.id == found
+
+
+def test_a_request_that_was_recorded_twice_is_answered_by_each_in_turn() -> None:
+    library = Library([_recording("one", b"same"), _recording("two", b"same")])
+    found = [library.find(id=None, method="POST", path="/v1/x", authority="a.example", body=b"same") for _ in range(3)]
+    assert [recording.id for recording in found if isinstance(recording, Recording)] == ["one", "two", "one"]
 
 
 def test_where_no_recording_answers_it_says_what_was_tried(
     serve: Callable[[Application], Server], tmp_path: Path
 ) -> None:
-    server = serve(ReplayedProviders(LIBRARY))
+    server = serve(ReplayedProviders(library()))
     reply = server.send("POST", "/v1/x", {}, b'{"unlike": 1}')
     assert reply.status == 404
     assert "3 recordings of POST /v1/x" in reply.json["error"]["message"]
@@ -377,9 +384,9 @@ def test_every_recording_of_the_corpus_can_be_served() -> None:
         pytest.skip("HEADGATE_CORPUS is not set")
     recordings, skipped = load_recordings(Path(corpus) / "exchanges")
     assert skipped == []
-    library = Library(recordings)
+    loaded = Library(recordings)
     for recording in recordings:
-        found = library.find(
+        found = loaded.find(
             id=None,
             method=recording.method,
             path=recording.path,
