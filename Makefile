@@ -42,6 +42,12 @@ bin/opa: tools/opa/go.mod tools/opa/go.sum
 	fi
 	@touch -h bin/opa; test -x bin/opa
 
+bin/helm: tools/helm/go.mod tools/helm/go.sum
+	@command -v go >/dev/null || { echo "no Go to build helm with (only the chart's tests need it)" >&2; exit 1; }
+	@echo "building helm with Go (once; a minute or two) …"
+	@go build -C tools/helm -trimpath -ldflags "-s -w" -o ../../bin/ tool
+	@touch bin/helm
+
 .PHONY: demo
 demo: setup ## the whole thing in a minute: real SDKs, real Envoy and OPA, then SQL over what was kept
 	@$(BIN)/python tools/demo.py
@@ -64,7 +70,7 @@ static: setup ## format, lint, types, imports
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: test
-test: setup ## everything that CI runs
+test: setup bin/helm ## everything that CI runs
 	@$(MAKE) static
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
 
@@ -98,7 +104,7 @@ docs: setup ## make the references under docs/ from the code
 
 .PHONY: lock
 lock: ## renew requirements.lock (needs uv)
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --all-extras --generate-hashes --no-emit-index-url \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --all-extras --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --output-file requirements.lock pyproject.toml
 
 .PHONY: clean

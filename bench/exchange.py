@@ -1,7 +1,5 @@
 """What one exchange costs: CPU of the sidecar, and delay added, for plain Envoy, shadow and enforce, in one run.
 
-    python -m bench.exchange [--rounds 5] [--requests 400] [--quick]
-
 Interleaved rounds on one machine, medians of the rounds:
     direct     the simulated upstream without Envoy
     plain      Envoy with the same listener and routes, without ext_proc
@@ -14,11 +12,9 @@ The ratio to the floor is what may be compared between machines; absolute figure
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -210,22 +206,3 @@ def render(result: dict[str, Any]) -> str:
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.exchange", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=800, help="per variant and round, for the CPU figure")
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it runs, measures nothing")
-    arguments = parser.parse_args()
-    rounds, requests = (1, 96) if arguments.quick else (arguments.rounds, arguments.requests)
-    result = measure(rounds, requests)
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, request {len(BODY)} bytes"
-    )
-    print(render(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

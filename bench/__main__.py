@@ -1,0 +1,46 @@
+"""`python -m bench`: every benchmark, each beside its floor. `--smoke` shows in CI that they still run.
+
+The figures of a full run go to bench/results/, with the machine they were taken on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import detectors, exchange
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="one short round of each; nothing is written down")
+    arguments = parser.parse_args()
+    rounds, requests = (1, 96) if arguments.smoke else (5, 800)
+    table = exchange.render(exchange.measure(rounds, requests))
+    print(table, flush=True)
+    if not arguments.smoke:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "exchange.md").write_text(_page(table, rounds, requests), encoding="utf-8")
+    return 0 if arguments.smoke else detectors.main()
+
+
+def _page(table: str, rounds: int, requests: int) -> str:
+    machine = f"{platform.machine()}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}"
+    return f"""# What one exchange costs
+
+`make bench`, {datetime.now(UTC):%Y-%m-%d}, {machine}. Medians of {rounds} interleaved rounds; delay: one connection;
+CPU: user and system time of {requests} requests of {len(exchange.BODY)} bytes over {exchange.CONNECTIONS} connections.
+`of the floor`: sidecar CPU against a no-op sidecar on the same transport in the same run, the figure to compare.
+
+{table}
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
