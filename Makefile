@@ -33,20 +33,25 @@ opa: bin/opa ## get OPA of the pinned version into bin/
 bin/opa: tools/opa/go.mod tools/opa/go.sum
 	@mkdir -p bin; rm -f bin/opa
 	@if [ "$$(opa version 2>/dev/null | awk '/^Version:/ {print $$2}')" = "$(OPA_VERSION)" ]; then \
-	  ln -s "$$(command -v opa)" bin/opa; echo "using opa $(OPA_VERSION) from PATH"; \
+	  ln -s "$$(command -v opa)" bin/opa; touch -h bin/opa; echo "using opa $(OPA_VERSION) from PATH"; \
 	else \
-	  command -v go >/dev/null || { echo "no opa $(OPA_VERSION) on PATH, and no Go to build it" >&2; exit 1; }; \
-	  echo "building opa $(OPA_VERSION) with Go (once; a minute or two) …"; \
-	  go build -C tools/opa -v -trimpath -ldflags "-s -w" -o ../../bin/ tool 2>&1 \
-	    | awk '/^go: / { next } /^[A-Za-z0-9._\/@-]+$$/ { if (++n % 100 == 0) { print "  " n " packages"; fflush() }; next } 1'; \
+	  $(call go-build,opa); \
 	fi
-	@touch -h bin/opa; test -x bin/opa
+
+.PHONY: tools
+tools: bin/opa bin/helm ## get the tools that only tests need, too: helm
 
 bin/helm: tools/helm/go.mod tools/helm/go.sum
-	@command -v go >/dev/null || { echo "no Go to build helm with (only the chart's tests need it)" >&2; exit 1; }
-	@echo "building helm with Go (once; a minute or two) …"
-	@go build -C tools/helm -trimpath -ldflags "-s -w" -o ../../bin/ tool
-	@touch bin/helm
+	@mkdir -p bin; $(call go-build,helm)
+
+# Builds the tool that tools/$(1) pins, and says now and then how far it is.
+define go-build
+command -v go >/dev/null || { echo "no $(1) of the pinned version, and no Go to build it" >&2; exit 1; }; \
+echo "building $(1) with Go (once; a minute or two) …"; \
+go build -C tools/$(1) -v -trimpath -ldflags "-s -w" -o ../../bin/ tool 2>&1 \
+  | awk '/^go: / { next } /^[A-Za-z0-9._\/@-]+$$/ { if (++n % 100 == 0) { print "  " n " packages"; fflush() }; next } 1'; \
+touch bin/$(1)
+endef
 
 .PHONY: demo
 demo: setup ## the whole thing in a minute: real SDKs, real Envoy and OPA, then SQL over what was kept
