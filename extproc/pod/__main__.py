@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,6 +67,10 @@ def _await(arguments: argparse.Namespace) -> int:
 
 
 def _keep(arguments: argparse.Namespace) -> int:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # before the imports: a pod may be stopped as soon as it is ready
+        signal.signal(number, lambda _number, _frame: told.set())
+
     from extproc.config import load
     from extproc.pod.keeper import Keeper
 
@@ -73,7 +79,7 @@ def _keep(arguments: argparse.Namespace) -> int:
         settle_s=arguments.settle_s,
         drain_s=arguments.drain_s,
         access_log_bytes_max=arguments.access_log_bytes_max,
-    ).run()
+    ).run(told)
 
 
 if __name__ == "__main__":

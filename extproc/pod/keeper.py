@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import http.client
 import re
-import signal
+import threading
 import time
 from typing import Final
 
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 
 
 class Keeper:
-    """Runs until SIGTERM or SIGINT, then drains. `settle_s` and `drain_s` are seconds after the signal."""
+    """Runs until `told` is set, then drains. `settle_s` and `drain_s` are seconds from then on."""
 
     def __init__(
         self, configuration: Configuration, *, settle_s: float, drain_s: float, access_log_bytes_max: int
@@ -45,13 +45,11 @@ class Keeper:
         self._drain_s = drain_s
         self._access_log_bytes_max = access_log_bytes_max
 
-    def run(self) -> int:
+    def run(self, told: threading.Event) -> int:
         """Returns 0 when Envoy has no request left, 1 when some were still running after `drain_s`."""
-        told = {signal.SIGTERM, signal.SIGINT}
-        signal.pthread_sigmask(signal.SIG_BLOCK, told)
         self._marker.unlink(missing_ok=True)
         _log.info("keeping", access_log_bytes_max=self._access_log_bytes_max)
-        while signal.sigtimedwait(told, LOOK_S) is None:
+        while not told.wait(LOOK_S):
             self.bound_access_log()
         try:
             return self._drain()

@@ -51,7 +51,8 @@ here and nowhere in the values, so that the two cannot disagree.
 {{- if .Values.policy.data -}}
 {{- $_ := set $files "data/data.yaml" (printf "%s\n" (toYaml .Values.policy.data)) -}}
 {{- end -}}
-{{- toYaml (merge (deepCopy .Values.policy.files) $files) -}}
+{{- /* toYaml takes the last line's end off, and with it that of the last file: its text, and the revision, would change. */ -}}
+{{- printf "%s\n" (toYaml (merge (deepCopy .Values.policy.files) $files)) -}}
 {{- end }}
 
 {{/* A ConfigMap's key may hold no slash. */}}
