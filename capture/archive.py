@@ -26,7 +26,7 @@ import structlog
 from capture.batch import BatchPublisher
 from capture.columns import Tree
 from capture.derive import DeriveLimits
-from capture.errors import ArchiveUnusable, SpoolDamaged
+from capture.errors import SpoolDamaged
 from capture.files import make_directory
 from capture.incarnation import BatchLimits, Incarnation, finish
 from capture.spool.fs import OsFilesystem
@@ -36,6 +36,7 @@ from capture.state import Progress, StateStore
 from capture.status import STATUS_FOLDER, ArchiveStatus, write_status
 from extproc.codec import Codec
 from extproc.codecs import CODECS
+from extproc.errors import OperatorError
 
 _TICK_S_MIN = 0.02
 _STAGING_AGE_S_MAX = 3_600
@@ -57,7 +58,7 @@ class ArchiveSettings:
 
 
 class Archiver:
-    """Raises `ArchiveUnusable` when the spool or archive cannot be used or is in use.
+    """Raises `OperatorError` when the spool or archive cannot be used, `ArchiveUnusable` when the spool is in use.
 
     `step` is called with a name before every durable step: tests end the process there.
     """
@@ -82,8 +83,8 @@ class Archiver:
                 make_directory(settings.archive_dir / tree.value)
             make_directory(settings.archive_dir / STATUS_FOLDER)
         except OSError as error:
-            raise ArchiveUnusable(
-                "archive_unwritable", f"cannot write to {settings.archive_dir}: {error.strerror}"
+            raise OperatorError(
+                "archive_unwritable", f"capture.archive_dir: cannot write to {settings.archive_dir}: {error.strerror}"
             ) from None
         self._store = StateStore(settings.spool_dir, sessions_max=settings.sessions_max)
         self._publisher = BatchPublisher(
@@ -148,6 +149,8 @@ class Archiver:
         )
 
     def close(self) -> None:
+        for incarnation in self._incarnations.values():
+            incarnation.close()
         self._store.close()
 
     def _try(self, round_: Callable[[], int]) -> None:

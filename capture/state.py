@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from capture.errors import ArchiveUnusable
+from capture.errors import ArchiveUnusable, SpoolUnusable
 from capture.files import make_directory, write_atomically
 from capture.sessions import Remembered, SessionIndex
 from capture.spool.fs import Lock, OsFilesystem
@@ -76,7 +76,10 @@ _Struct = TypeVar("_Struct", Progress, Totals)
 
 
 class StateStore:
-    """Reads and writes the state. Raises `ArchiveUnusable` when another process works on this spool."""
+    """Reads and writes the state.
+
+    Raises `ArchiveUnusable` when another process works on this spool, `SpoolUnusable` when nobody can.
+    """
 
     def __init__(self, spool_dir: Path, *, sessions_max: int) -> None:
         self._directory = spool_dir / ARCHIVE_STATE_NAME
@@ -84,7 +87,9 @@ class StateStore:
             make_directory(self._directory)
             lock = OsFilesystem().lock(self._directory / "lock")
         except OSError as error:
-            raise ArchiveUnusable("spool_unreadable", f"cannot work in {spool_dir}: {error.strerror}") from None
+            raise SpoolUnusable(
+                "spool_unreadable", f"capture.spool_dir: cannot work in {spool_dir}: {error.strerror}"
+            ) from None
         if lock is None:
             raise ArchiveUnusable("archive_running", f"another archive process works on {spool_dir}")
         self._lock: Lock = lock

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from capture.errors import SpoolUnusable
 from capture.spool.writer import SpoolWriter
 from extproc import wire
 from extproc.codecs import codec_for
@@ -96,7 +97,7 @@ async def _serve(configuration: Configuration) -> int:
         spool.close()
         workers.stop()
         policy.close()
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it may never have been made
             configuration.extproc_socket.unlink()
     _log.info("stopped", incarnation=incarnation)
     return 0
@@ -185,14 +186,17 @@ def _open_spool(configuration: Configuration, incarnation: str) -> SpoolWriter:
             spool_bytes_max=settings.spool_bytes_max,
             sync_ms_max=settings.sync_ms_max,
         )
-    except OSError as error:
-        where = f"capture.spool_dir: {settings.spool_dir}"
-        raise OperatorError("spool_unusable", f"{where} cannot be written: {os.strerror(error.errno or 0)}") from None
+    except SpoolUnusable as error:
+        raise OperatorError(error.code, f"capture.spool_dir: {error.message}") from None
 
 
 def _clear_socket(socket: Path) -> None:
     """A socket that a killed predecessor left behind is in the way of ours."""
-    socket.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        socket.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"run_dir: cannot make {socket.parent}: {os.strerror(error.errno or 0)}"
+        raise OperatorError("folder_unusable", message) from None
     with contextlib.suppress(FileNotFoundError):
         socket.unlink()
 

@@ -88,6 +88,9 @@ def plan(
         raise OperatorError("recordings_missing", f"--upstream {upstream}: {directory} is not a folder")
     configuration = load(config_path)
     load_teams(configuration.teams)
+    if not configuration.policy.bundle.exists():
+        bundle = configuration.policy.bundle
+        raise OperatorError("policy_missing", f"{config_path}: policy.bundle: there is no {bundle}")
     overrides, temporary = _state_overrides(state) if state is not None else ({}, False)
     if port is not None:
         overrides = _merged(overrides, _port_overrides(configuration, port))

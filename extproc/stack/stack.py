@@ -23,7 +23,7 @@ from capture.status import STATUS_FOLDER
 from extproc import policy_tools
 from extproc.config import load_teams
 from extproc.envoy_config import RenderOptions, render, to_yaml
-from extproc.errors import DependencyError
+from extproc.errors import DependencyError, OperatorError
 from extproc.stack.child import Child, Program
 from extproc.stack.plan import Plan, as_yaml
 from extproc.stack.ready import POLL_S, accepts, answers, ask, wait_until
@@ -130,9 +130,11 @@ class Stack:
     def prepare(self) -> None:
         """Folders, the effective configuration, Envoy's bootstrap, the policy bundle."""
         plan, configuration = self.plan, self.plan.configuration
-        for folder in (plan.run_dir, plan.log_dir, configuration.capture.spool_dir, configuration.capture.archive_dir):
-            folder.mkdir(parents=True, exist_ok=True)
-        configuration.access_log.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder("run_dir", plan.run_dir)
+        _make_folder("run_dir", plan.log_dir)
+        _make_folder("capture.spool_dir", configuration.capture.spool_dir)
+        _make_folder("capture.archive_dir", configuration.capture.archive_dir)
+        _make_folder("telemetry.access_log", configuration.access_log.parent)
         plan.run_dir.chmod(0o700)
         _write_private(plan.config_path, as_yaml(configuration))
         bootstrap = render(
@@ -206,6 +208,14 @@ class Stack:
         _, body = self.admin("/stats?filter=^http.gate.downstream_rq_active$")
         found = re.search(rb": (\d+)", body)
         return int(found.group(1)) if found else 0
+
+
+def _make_folder(setting: str, folder: Path) -> None:
+    """`mkdir -p`. Raises `OperatorError` naming the setting."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError("folder_unusable", f"{setting}: cannot make {folder}: {error.strerror}") from None
 
 
 def _write_private(path: Path, text: str) -> None:
