@@ -126,6 +126,10 @@ class Incarnation:
         """A finished incarnation leaves nothing behind but its counters. Safe to repeat."""
         assert self.progress.done, "rows would be lost"
         finish(self._store, self._folder, self.progress.counters)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of a dead incarnation's lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
