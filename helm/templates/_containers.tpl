@@ -60,12 +60,21 @@ env:
       readOnly: true
 {{- end }}
 
-{{/* Renders Envoy's bootstrap. Clients' keys stand in it, so it lies in memory, where only Envoy mounts it. */}}
+{{/*
+Renders Envoy's bootstrap. Clients' keys stand in it, so it lies in memory, where only Envoy mounts it. The CA file is the
+one of Envoy's image: without it the image that renders would be searched for one.
+*/}}
 {{- define "headgate.container.bootstrap" -}}
 - name: envoy-bootstrap
   {{- include "headgate.ours" . | nindent 2 }}
   command: [headgate, envoy-config]
-  args: [--config, /etc/headgate/headgate.yaml, --out, /run/envoy/envoy.yaml]
+  args:
+    - --config
+    - /etc/headgate/headgate.yaml
+    - --out
+    - /run/envoy/envoy.yaml
+    - --ca-file
+    - /etc/ssl/certs/ca-certificates.crt
   securityContext:
     {{- include "headgate.security" . | nindent 4 }}
   resources:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -199,7 +201,13 @@ def test_the_schema_and_the_values_know_the_same_names() -> None:
     assert known == {path for path in LEAVES if not path.startswith("settings.")}
 
 
+def test_the_table_on_the_page_is_made_from_the_values() -> None:
+    command = [sys.executable, CHART.parent / "tools" / "chart_values.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("path", LEAVES)
 def test_the_page_for_platform_teams_names_every_value(path: str) -> None:
     page = (CHART.parent / "docs" / "deploy-kubernetes.md").read_text()
-    assert f"`{path}`" in page
+    assert f"\n| `{path}` | " in page
