@@ -169,6 +169,25 @@ def test_a_replica_without_its_name_does_not_start(tmp_path: Path, monkeypatch: 
         load(tmp_path / "headgate.yaml")
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"env": "POD", "or": "x"}, "expected a name, or {env: NAME}"),
+        ({"env": 3}, "expected a name"),
+        ("A_b", "pattern"),
+    ],
+)
+def test_a_replica_id_is_a_name_or_points_at_one(
+    given: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration(rendered(), tmp_path, monkeypatch)
+    settings = yaml.safe_load((tmp_path / "headgate.yaml").read_text()) | {"replica_id": given}
+    (tmp_path / "headgate.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(OperatorError, match="replica_id") as refused:
+        load(tmp_path / "headgate.yaml")
+    assert says in refused.value.message
+
+
 def test_the_mounted_policy_has_the_revision_that_the_repository_has(tmp_path: Path) -> None:
     """Through ConfigMap keys, item paths and the kubelet's links: no file twice, none missing, no byte changed."""
     documents = rendered()
