@@ -70,7 +70,7 @@ class Outcome:
         first, asked = self.first_byte_ns, self.request_done_ns or self.started_ns
         # A full disk took the decision and the body from the row: then it must say so.
         unrecorded = judgement.verdict is not None and not judgement.verdict.recorded
-        dropped_bytes = request.total_bytes if request.too_large or unrecorded else 0
+        dropped_bytes = request.total_bytes if request.problem is not None or unrecorded else 0
         return frames.closed(
             exchange_id=judgement.exchange_id,
             at_ns=self.ended_ns + self.wall_offset_ns,

@@ -235,7 +235,8 @@ class LimitSettings(Settings):
     inflight_bytes_max: int = Field(
         512 * 1024 * 1024,
         ge=1024,
-        description="All bodies that one extproc holds at once. Beyond: as with body_bytes_max",
+        description="All bodies that one extproc holds at once. Beyond: a request is refused with 503, problem "
+        "`inflight_full` (enforce), or passes unread (shadow); content that is not kept is counted in `dropped_bytes`",
     )
     open_exchanges_max: int = Field(
         4096,

@@ -262,7 +262,7 @@ class Exchange:
             self._judgement.begin(
                 self._request.whole(),
                 body_bytes=self._request.total_bytes,
-                too_large=self._request.too_large,
+                problem=self._request.problem,
                 send_body=self._streamed_request,
             )
         )

@@ -117,17 +117,18 @@ class Judgement:
     def inspected(self) -> bool:
         return self._state not in (_State.NEW, _State.INSPECTING)
 
-    def begin(self, body: bytes, *, body_bytes: int, too_large: bool, send_body: bool = False) -> tuple[Effect, ...]:
-        """The whole body is there; or it was dropped as too large, and only `body_bytes` says how much came.
+    def begin(
+        self, body: bytes, *, body_bytes: int, problem: Problem | None = None, send_body: bool = False
+    ) -> tuple[Effect, ...]:
+        """The whole body is there; or it was dropped over a limit: `problem` says which, `body_bytes` how much came.
 
         `send_body`: Envoy no longer has the body, so the verdict carries it even when it is unchanged.
         """
         assert self._state is _State.NEW
         self._send_body = send_body
         self._body_bytes = body_bytes
-        if too_large:
-            message = "the request body is larger than this gateway inspects"
-            self.inspection = Inspection(problem=Problem("body_too_large", message, 413))
+        if problem is not None:
+            self.inspection = Inspection(problem=problem)
             return self._ask()
         if not body:
             return self._ask()
@@ -245,7 +246,7 @@ class Judgement:
         problem = self.inspection.problem
         if self._body_bytes == 0:
             return None, "none"
-        if problem is not None and problem.code == "body_too_large":
+        if problem is not None and problem.code in ("body_too_large", "inflight_full"):
             return None, "over_limit"
         if decision.failure is not None:
             return None, "unjudged"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from extproc.memory import MemoryBudget
+from extproc.model import Problem
+
+TOO_LARGE: Final = Problem("body_too_large", "the request body is larger than this gateway inspects", 413)
+NO_ROOM: Final = Problem("inflight_full", "the gateway holds as many request bodies as it may: try again", 503)
 
 
 class RequestTrack:
-    """Collects the body. Over a limit the content is let go and only counted: `too_large` says so."""
+    """Collects the body. Over a limit the content is let go and only counted: `problem` says which."""
 
     def __init__(self, body_bytes_max: int, memory: MemoryBudget) -> None:
         self.total_bytes = 0
-        self.too_large = False
+        self.problem: Problem | None = None
         self._body_bytes_max = body_bytes_max
         self._memory = memory
         self._chunks: list[bytes] = []
@@ -18,10 +24,13 @@ class RequestTrack:
 
     def feed(self, data: bytes) -> None:
         self.total_bytes += len(data)
-        if self.too_large:
+        if self.problem is not None:
             return
-        if self._held_bytes + len(data) > self._body_bytes_max or not self._memory.take(len(data)):
-            self.too_large = True
+        if self._held_bytes + len(data) > self._body_bytes_max:
+            self.problem = TOO_LARGE
+        elif not self._memory.take(len(data)):
+            self.problem = NO_ROOM
+        if self.problem is not None:
             self.release()
             return
         self._held_bytes += len(data)
