@@ -148,9 +148,11 @@ def test_models_are_those_of_request_and_response(replayed: list[Replayed]) -> N
 def test_usage_is_the_providers_or_marked_as_not(replayed: list[Replayed]) -> None:
     def usage(one: Replayed) -> tuple[Any, Any]:
         expected = model_and_usage(one.recorded)[1]
-        if expected is None:  # nothing was said: what answered is estimated, even if an error ended it
-            answered = any(document.get("choices") or document.get("content") for document in one.recorded.documents)
-            return one.row["usage_source"], "estimated" if answered else "none"
+        if expected is None:  # it says none: nothing but an error costs nothing, all else has to be estimated
+            documents = one.recorded.documents
+            answered = any(document.get("choices") or document.get("content") for document in documents)
+            refused = one.recorded.status >= 400 or any("error" in document for document in documents)
+            return one.row["usage_source"], "none" if refused and not answered else "estimated"
         return (one.row["usage_source"], tuple(one.row[column] for column in USAGE_COLUMNS)), ("provider", expected)
 
     assert _differing([one for one in replayed if one.recorded.api != "opaque"], usage) == {}
