@@ -274,6 +274,25 @@ def test_the_same_batch_published_twice_is_the_same_file(place: Place) -> None:
     writer.close()
 
 
+def test_a_begun_batch_is_published_again_whole_even_under_smaller_limits(tmp_path: Path) -> None:
+    place = Place(tmp_path, batch=BatchLimits(rows_max=10))
+    writer = place.writer()
+    for number in range(1, 6):
+        tell(writer, Story(number))
+
+    def step(name: str) -> None:
+        if name == "checkpoint":
+            raise Crash
+
+    with pytest.raises(Crash):
+        place.drain(step)
+    smaller = Place(tmp_path, batch=BatchLimits(rows_max=2))
+    smaller.drain()
+    assert len(place.files("facts")) == 1
+    assert place.ask("SELECT seq FROM facts ORDER BY seq") == [(1,), (2,), (3,), (4,), (5,)]
+    writer.close()
+
+
 def test_a_failing_archive_disk_is_reported_and_nothing_is_lost(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = place.writer()
     tell(writer, Story(1))
