@@ -80,14 +80,14 @@ async def _serve(configuration: Configuration) -> int:
     transport = GrpcAioTransport()
     try:
         _clear_socket(configuration.extproc_socket)
-        await transport.start(
+        if configuration.telemetry.metrics_address is not None:
+            _serve_metrics(metrics, configuration.telemetry.metrics_address)
+        _warm_up()
+        await transport.start(  # last: who can connect to the socket finds everything ready
             configuration.extproc_socket,
             {wire.PROCESS_METHOD: servicer.open_process, wire.ACCESS_LOG_METHOD: servicer.open_access_log},
             message_bytes_max=limits.body_bytes_max + _MESSAGE_OVERHEAD_BYTES,
         )
-        if configuration.telemetry.metrics_address is not None:
-            _serve_metrics(metrics, configuration.telemetry.metrics_address)
-        _warm_up()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
         _log.info("serving", incarnation=incarnation, routes=len(configuration.routes))
         await _until_told_to_stop(servicer, limits.part_ms_max / 2_000)

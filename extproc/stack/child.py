@@ -143,7 +143,7 @@ class Child:
         self._resumed.set()
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL after `stop_s_max`; its whole process group goes."""
+        """SIGTERM, then SIGKILL after `stop_s_max`; its whole process group goes, and its socket."""
         with self._lock:
             self._stopped.set()
             process = self._process
@@ -161,6 +161,8 @@ class Child:
             self._sweep(process)
         if self._thread is not None:
             self._thread.join()
+        if self.program.socket is not None:
+            self.program.socket.unlink(missing_ok=True)
 
     def last_lines(self, count: int = 5) -> str:
         """The end of its log, for error messages about start-up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from extproc.stack.plan import free_port
 from tests.e2e.gate import EXAMPLE
 
 pytestmark = pytest.mark.e2e
@@ -149,6 +151,24 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path, command: str, folder: 
 def test_policies_that_are_not_there_are_named(tmp_path: Path, command: str) -> None:
     config = broken_config(tmp_path, set_("policy", "bundle", to="nowhere"))
     said_clearly(run(command, config), "policy.bundle", "nowhere")
+
+
+@pytest.mark.parametrize("command", ["serve", "up"])
+def test_a_metrics_port_that_somebody_else_has_is_named(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = f"127.0.0.1:{somebody.getsockname()[1]}"
+        config = broken_config(tmp_path, set_("telemetry", "metrics_address", to=taken))
+        done = run("serve", config) if command == "serve" else run_up(config)
+    assert done.returncode in (2, 3)
+    assert "telemetry.metrics_address" in done.stderr
+    assert taken in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def run_up(config: Path) -> subprocess.CompletedProcess[str]:
+    """`--port 0` would take a free port for the metrics too."""
+    command = [sys.executable, "-m", "extproc", "up", "--config", str(config), "--port", str(free_port())]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def test_a_secret_that_is_not_there_is_named_before_anything_listens(tmp_path: Path) -> None:
