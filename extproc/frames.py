@@ -176,7 +176,7 @@ def closed(
         answered_by=answered_by,
         http_status=http_status,
         error_type=error_type or (facts.error.type if facts.error else None),
-        error_message=facts.error.message if facts.error and keep_text else None,
+        error_message=_utf8(facts.error.message) if facts.error and keep_text else None,
         attempts=attempts,
         response_model=facts.model,
         response_id=facts.response_id,
@@ -201,6 +201,11 @@ def closed(
         warnings=warnings,
         dropped_bytes=dropped_bytes,
     )
+
+
+def _utf8(text: str) -> str:
+    """A provider's JSON string may hold half of a surrogate pair, which no frame can: a row must not be lost for it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _trace(traceparent: str | None) -> tuple[str | None, str | None]:

@@ -15,6 +15,8 @@ from extproc.framing.json_strings import walk
 from extproc.framing.tolerant_json import utf8_size
 
 NAME_CHARS_MAX = 256
+TOKENS_MAX = 1_000_000_000_000
+"""A larger figure counts no tokens of one call: it is a mistake or malice, and would not fit the archive's columns."""
 
 _NO_OBJECT: dict[str, Any] = {}
 _NO_LIST: list[Any] = []
@@ -33,15 +35,19 @@ def as_text(value: Any) -> str:
 
 
 def as_name(value: Any) -> str:
-    """A model's, tool's or role's name, an id, a reason: short by nature, so cut at `NAME_CHARS_MAX`."""
-    return value[:NAME_CHARS_MAX] if type(value) is str else ""
+    """A model's, tool's or role's name, an id, a reason: short by nature, so cut at `NAME_CHARS_MAX`. Always UTF-8: a
+    JSON string may hold half of a surrogate pair, which no frame can."""
+    if type(value) is not str:
+        return ""
+    name = value[:NAME_CHARS_MAX]
+    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
 
 
 def as_count(value: Any) -> int | None:
-    """A count of tokens: an integer from 0 on, also when it is written `12.0`."""
+    """A count of tokens: an integer from 0 to `TOKENS_MAX`, also when it is written `12.0`."""
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= TOKENS_MAX else None
 
 
 def joined(texts: Iterable[str | None]) -> str | None:

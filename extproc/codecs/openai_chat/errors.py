@@ -43,5 +43,5 @@ def read_error(document: Any) -> ErrorFacts:
     kind = as_name(told.get("type")) or as_name(told.get("status"))
     if not kind or kind == "error":
         code = told.get("code")
-        kind = (as_name(code) or (str(code) if type(code) is int else "")) or "error"
+        kind = as_name(str(code) if type(code) is int else code) or "error"
     return ErrorFacts(kind, message[:MESSAGE_CHARS_MAX])
