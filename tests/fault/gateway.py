@@ -114,9 +114,12 @@ class Call:
 
     def read_until(self, mark: bytes) -> None:
         while mark not in self._read:
-            piece = self.head.read1(65_536)
-            assert piece, "the response ended first"
-            self._read += piece
+            self.read_more()
+
+    def read_more(self) -> None:
+        piece = self.head.read1(65_536)
+        assert piece, "the response has ended"
+        self._read += piece
 
     def reply(self) -> Reply:
         whole = True
@@ -280,3 +283,12 @@ def process_state(pid: int) -> str | None:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return None
+
+
+def descendants(pid: int) -> list[int]:
+    """Process ids of all that a process started, theirs included."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *descendants(child)]
+    return found

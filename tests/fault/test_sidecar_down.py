@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 
 import pytest
 
-from tests.fault.gateway import ENFORCED, SHADOW, Gateway, Reply, chat, new_key, process_state, streamed, until
+from tests.fault.gateway import (
+    ENFORCED,
+    SHADOW,
+    Gateway,
+    Reply,
+    chat,
+    descendants,
+    new_key,
+    process_state,
+    streamed,
+    until,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -112,17 +122,9 @@ def test_exchanges_that_ended_before_the_death_are_complete_in_the_archive(whole
 
 def test_the_inspection_workers_of_a_killed_sidecar_do_not_live_on(whole: Gateway) -> None:
     leader = whole.pid("extproc")
-    children = until(lambda: _descendants(leader), "workers were started")
+    children = until(lambda: descendants(leader), "workers were started")
     with whole.dead("extproc"):
         until(lambda: all(process_state(pid) in (None, "Z") for pid in children), "the workers are gone")
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_descendants(child)]
-    return found
 
 
 # --- not there at all ----------------------------------------------------------------------------------------------
