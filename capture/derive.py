@@ -123,7 +123,8 @@ class _Cutter:
         """NULL for no text; UTF-8 throughout (JSON can hold lone surrogates, Parquet cannot)."""
         if not value:
             return None
-        data = value.encode("utf-8", "replace")
+        # A character takes a byte or more: what lies behind cannot fit, and need not be encoded to see that.
+        data = value[: bytes_max + 1].encode("utf-8", "replace")
         if len(data) > bytes_max:
             self.happened = True
             data = data[:bytes_max]

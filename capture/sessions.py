@@ -12,6 +12,7 @@ retry within `RETRY_S_MAX`: later, the same words are more likely somebody else'
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -137,7 +138,7 @@ def entry_of(exchange_id: str, at_ns: int, hashes: Chain, place: Place) -> tuple
 def _extend(digest: bytes, message: Message) -> bytes:
     """Messages that say nothing (system text, an empty one) leave the history as it was."""
     parts = _normal(message)
-    return _digest(digest, [message.role, parts]) if parts else digest
+    return _digest(digest, itertools.chain([message.role], *parts)) if parts else digest
 
 
 def _normal(message: Message) -> list[list[str | None]]:
@@ -168,6 +169,11 @@ def _canonical(part: Part) -> str | None:
         return part.arguments
 
 
-def _digest(previous: bytes, value: object) -> bytes:
-    data = json.dumps(value, separators=(",", ":")).encode()  # ASCII: lone surrogates stay escaped
-    return hashlib.blake2b(previous + data, digest_size=_HASH_BYTES).digest()
+def _digest(previous: bytes, fields: Iterable[str | None]) -> bytes:
+    """Each field with its length, so that no two lists of fields run together; None is not the empty text."""
+    state = hashlib.blake2b(previous, digest_size=_HASH_BYTES)
+    for value in fields:
+        data = b"" if value is None else value.encode("utf-8", "surrogatepass")
+        state.update((-1 if value is None else len(data)).to_bytes(8, "little", signed=True))
+        state.update(data)
+    return state.digest()
