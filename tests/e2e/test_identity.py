@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import shutil
 import ssl
 import time
 import uuid
@@ -14,7 +15,7 @@ import pytest
 
 from extproc.stack import Stack
 from tests.e2e.clients import exchange, head
-from tests.e2e.gate import CHAT, send
+from tests.e2e.gate import CHAT, EXAMPLE, send
 from tests.e2e.proofs import AUDIENCE, ISSUER, TokenIssuer, authority, certificate, changed_example
 from tests.e2e.traffic import (
     ANTHROPIC,
@@ -167,6 +168,72 @@ def test_keys_reach_the_provider_or_nobody_and_leave_no_trace(make_stack: Callab
     secrets = [client_key.encode(), own_key.encode(), b"simulated-provider-key"]
     assert _files_with(stack, secrets) == []
     assert done[0].facts["request_body"].count(marker.encode()) == 1  # the search would find what is there
+
+
+ECHO = """
+package headgate.rules.test.echo
+
+verdicts contains {
+	"rule": sprintf("test.echo.%s", [key]),
+	"message": json.marshal({key: value}),
+	"action": "deny",
+	"enforced": true,
+	"entities": [],
+} if {
+	some key, value in input
+}
+"""
+"""A rule that tells all that policy was asked, a reason for each part."""
+
+
+def test_policy_is_asked_without_any_key_text_or_header(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLE.parents[1] / "policies", tmp_path / "policies")
+    folder = tmp_path / "policies" / "rules" / "test" / "echo"
+    folder.mkdir(parents=True)
+    (folder / "echo.rego").write_text(ECHO, encoding="utf-8")
+    stack = make_stack(settings={"policy": {"bundle": str(tmp_path / "policies")}})
+    headers = {"x-api-key": "example-key-search", "api-key": "sk-another", "cookie": "session=abc"}
+    done = deliver(stack, OPENAI, CHAT, headers=headers)
+    assert (done.reply.status, done.received) == (403, [])
+    told = [json.loads(reason["message"]) for reason in done.facts["reasons"]]
+    assert {key: value for part in told for key, value in part.items()} == {
+        "schema_version": 1,
+        "phase": "request",
+        "mode": "enforce",
+        "route": {
+            "name": "openai",
+            "provider": "openai",
+            "destination": "api.openai.com",
+            "credentials": "inject",
+            "authentication": "api_key",
+        },
+        "principal": {
+            "team": "search",
+            "project": "ranking",
+            "cost_center": "CC-1001",
+            "environment": "production",
+            "workload": "ranking-api",
+            "caller": "search-ranking",
+            "source": "api_key",
+            "attributed": True,
+        },
+        "request": {
+            "method": "POST",
+            "path": "/v1/chat/completions",
+            "api": "openai.chat",
+            "operation": "chat",
+            "model": "gpt-4o-mini",
+            "stream": False,
+            "choices": 1,
+            "tools": [],
+            "message_count": 1,
+            "has_system_text": False,
+            "body_bytes": len(json.dumps(CHAT)),
+        },
+        "findings": [],
+        "findings_truncated": False,
+        "uninspected_parts": [],
+    }
 
 
 # ── provider keys of the client's own ────────────────────────────────────────────────────────────────────────────────

@@ -93,6 +93,7 @@ def test_without_policy_it_is_a_server_error_that_sdks_retry(make_stack: Callabl
         told = _openai_error(stack, openai.InternalServerError, stream=stream)
         assert (told.status_code, told.code) == (503, "opa_unreachable")
         assert "policy could not be asked" in told.message
+        assert told.response.headers["x-headgate-exchange-id"] in told.message
         ours = _anthropic_error(stack, anthropic.InternalServerError, stream=stream)
         assert ours.status_code == 503
         assert "policy could not be asked" in ours.message
