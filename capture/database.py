@@ -6,6 +6,7 @@ not read `content/` gets an empty `content`; the rest works.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,11 @@ from capture.errors import ArchiveUnusable, QueryRefused
 _FETCH_ROWS = 1_000
 _DT = pa.field("dt", pa.date32())
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+_WRITES_INSIDE = re.compile("copy|query|serialized", re.IGNORECASE)
+"""A SELECT's common table expression may be a COPY, and these functions run SQL that is only put together when they
+do. In what has no syntax tree to look at, the words are refused."""
+_READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+_RUNS_SQL = frozenset({"query", "json_execute_serialized_sql"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,19 @@ class Database:
         pivot = kind == duckdb.StatementType.MULTI and query.lstrip().lower().startswith("pivot")
         # EXPLAIN ANALYZE (or ANALYSE) runs what it explains, a COPY too; comments may stand between its words.
         runs = kind == duckdb.StatementType.EXPLAIN and re.search("analy[sz]e", query, re.IGNORECASE) is not None
-        if runs or not (kind in _READING or pivot):
+        if runs or not (kind in _READING or pivot) or not self._only_reads(query):
             raise QueryRefused("query_refused", "the archive can only be read: give a SELECT")
+
+    def _only_reads(self, query: str) -> bool:
+        """Is there nothing but reading inside the statement? By its syntax tree; one that cannot be had fails."""
+        if _WRITES_INSIDE.search(query) is None:
+            return True
+        (told,) = self._connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone() or ("{}",)
+        try:
+            tree = json.loads(told)
+        except RecursionError:
+            return False
+        return tree.get("error") is False and all(map(_node_reads, _nodes(tree)))
 
     def _create_views(self, archive_dir: Path) -> None:
         for tree in Tree:
@@ -112,6 +129,24 @@ def views() -> dict[str, str]:
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     }
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    waiting = [tree]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _node_reads(node: dict[str, Any]) -> bool:
+    """By DuckDB's own names of query nodes (`COPY_QUERY_NODE`) and functions."""
+    kind, function = node.get("type"), node.get("function_name")
+    is_other_node = isinstance(kind, str) and kind.endswith("_NODE") and kind not in _READING_NODES
+    return not is_other_node and not (isinstance(function, str) and function.lower() in _RUNS_SQL)
 
 
 def _has_files(tree: Path) -> bool:
