@@ -232,7 +232,7 @@ class Judgement:
             inspection=self.inspection,
             decision=decision,
             done=done.value,
-            would=policy.would(decision, self.route.mode),
+            would=self._would(decision),
             call=self.call,
             body=body,
             body_bytes=self._body_bytes,
@@ -240,6 +240,13 @@ class Judgement:
             content_state=content_state,
         )
         return (Append(frame, durable=self.route.durability is Durability.STRICT),)
+
+    def _would(self, decision: Decision) -> str | None:
+        """`would_decision`. What an enforced route refuses whatever policy says, a shadow route would have denied."""
+        unfit = self.inspection.problem is not None or (
+            decision.action is Action.REDACT and self.inspection.findings_truncated
+        )
+        return Action.DENY.value if unfit and not self.enforced else policy.would(decision, self.route.mode)
 
     def _archivable(self, decision: Decision) -> tuple[ArchivableBody | None, str]:
         """What of the body the obligations let into the archive, and the word for it."""

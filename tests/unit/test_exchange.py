@@ -146,6 +146,20 @@ def test_a_shadow_route_is_never_answered_and_records_what_would_have_been_done(
     assert d.closed.capture_status == "completed"
 
 
+def test_in_shadow_a_body_with_a_problem_would_have_been_denied_whatever_policy_says() -> None:
+    inspection = Inspection(problem=Problem("duplicate_key", "twice", 400))
+    d = drive(decision=ALLOW, inspection=inspection).play(*plain(SHADOW, observed=True))
+    assert (d.request.decision, d.request.would_decision) == ("allow", "deny")
+
+
+def test_in_shadow_more_findings_than_can_be_redacted_would_have_been_denied() -> None:
+    entities = frozenset({"EMAIL_ADDRESS"})
+    decision = replace(ALLOW, action=Action.REDACT, redact_entities=entities, mask_entities=entities)
+    inspection = Inspection(findings=(EMAIL,), findings_truncated=True)
+    d = drive(decision=decision, inspection=inspection).play(*plain(SHADOW, observed=True))
+    assert (d.request.decision, d.request.would_decision) == ("allow", "deny")
+
+
 def test_an_enforced_route_that_is_only_observed_does_not_claim_enforcement() -> None:
     d = drive(decision=DENY).play(*plain(ENFORCE, observed=True))
     assert d.sent == []
