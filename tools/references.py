@@ -3,6 +3,7 @@
     docs/cli.md            the commands                     docs/columns.md       the archive's columns
     docs/configuration.md  headgate.yaml, teams.yaml        docs/codes.md         every code a person can meet
     docs/metrics.md        what extproc counts              docs/policy-input.md  what rules read, and the rules
+    docs/platform.md       only the figures of bench/results in it
 
 Writes the pages; `--check` only compares, and ends with 1 when a page is out of step. Same code, same bytes: nothing in
 here depends on time, terminal or machine.
@@ -21,7 +22,10 @@ from tools.reference_codes import codes_page
 from tools.reference_policy import policy_page
 from tools.reference_settings import settings_page
 
-DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+ROOT: Final = Path(__file__).resolve().parents[1]
+DOCS: Final = ROOT / "docs"
+FIGURES: Final = "bench/results/exchange.md"
+"""Included in docs/platform.md between two comments."""
 
 
 def columns_page() -> str:
@@ -74,6 +78,20 @@ def label_names(metric: str) -> tuple[str, ...]:
     raise LookupError(metric)
 
 
+def platform_page() -> str:
+    """The page as it is, with the figures of the last `make bench` between its markers. Raises `ValueError`."""
+    page, figures = (DOCS / "platform.md").read_text(encoding="utf-8"), _text(ROOT / FIGURES)
+    begin, end = f"<!-- begin {FIGURES} -->\n", f"<!-- end {FIGURES} -->"
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise ValueError(f"docs/platform.md has lost the markers of {FIGURES}")
+    if figures is None:
+        return page
+    _, _, told = figures.partition("\n")  # without its heading
+    return f"{before}{begin}\n{told.strip()}\n\n{end}{after}"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "cli.md": cli_page,
     "configuration.md": settings_page,
@@ -81,6 +99,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "columns.md": columns_page,
     "codes.md": codes_page,
     "policy-input.md": policy_page,
+    "platform.md": platform_page,
 }
 
 
