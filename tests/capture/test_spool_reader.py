@@ -161,7 +161,7 @@ def test_a_missing_segment_does_not_stop_the_reader(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_is_damaged_only_frames_that_were_written_come_out(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
