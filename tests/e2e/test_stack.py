@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from extproc.cli import main
 from extproc.errors import DependencyError, OperatorError
 from extproc.stack import Stack, plan
 from tests.e2e.gate import CHAT, EXAMPLE, MESSAGES, SEARCH_KEY, until
@@ -215,3 +217,49 @@ def test_any_recording_can_be_replayed_through_the_gate(make_stack: Callable[...
         assert (reply.status, reply.json) == (200, {"answer": answer})
     until(lambda: len(rows(stack)) == 3)
     assert {r["host"]: r["gen_ai_provider_name"] for r in rows(stack)} == expected
+
+
+def _doctor(stack: Stack, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, tuple[bool, str]]]:
+    code = main(["doctor", "--config", str(stack.plan.config_path), "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+    return code, {entry["what"]: (entry["good"], entry["says"]) for entry in found}
+
+
+def test_doctor_finds_a_healthy_stack_healthy(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = _doctor(stack, capsys)
+    assert [what for what, (good, _) in found.items() if not good] == []
+    assert code == 0
+    assert "in the path" in found["route openai"][1]
+
+
+def test_doctor_sees_that_extproc_is_not_in_the_path_although_it_is_up(
+    make_stack: Callable[..., Stack], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fault that looks fine from outside: everything runs, and nothing is judged."""
+    stack = make_stack()
+    stack.child("envoy").hold()
+    bootstrap = yaml.safe_load(stack.plan.envoy_path.read_text(encoding="utf-8"))
+    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    chain["http_filters"] = [node for node in chain["http_filters"] if node["name"] != "headgate.decide"]
+    for host in chain["route_config"]["virtual_hosts"]:
+        for route in host["routes"]:
+            route.get("typed_per_filter_config", {}).pop("headgate.decide", None)
+    stack.plan.envoy_path.write_text(yaml.safe_dump(bootstrap), encoding="utf-8")
+    restarts = stack.child("envoy").restarts
+    stack.child("envoy").release()
+    until(lambda: stack.child("envoy").restarts > restarts)
+    stack.wait_ready("envoy")
+    code, found = _doctor(stack, capsys)
+    assert code == 1
+    assert found["extproc"][0]
+    assert not found["route openai"][0]
+
+
+def test_doctor_names_the_part_that_is_down(
+    make_stack: Callable[..., Stack], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = make_stack()
+    stack.child("opa").hold()
+    code, found = _doctor(stack, capsys)
+    assert code == 3
+    assert [what for what, (good, _) in found.items() if not good] == ["opa"]
