@@ -104,8 +104,11 @@ example: setup ## render envoy/envoy.yaml from envoy/headgate.yaml
 	@chmod 644 envoy/envoy.yaml
 
 .PHONY: docs
-docs: setup ## make the references under docs/ from the code
+docs: setup bin/helm ## make what is generated: references under docs/, the chart's schema, values and examples
 	@$(BIN)/python -m tools.references
+	@$(BIN)/python tools/chart_schema.py
+	@$(BIN)/python tools/chart_values.py
+	@$(BIN)/python -m tests.chart
 
 .PHONY: lock
 lock: ## renew requirements.lock (needs uv)
