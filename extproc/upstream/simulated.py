@@ -6,6 +6,7 @@
     x-sim-abort-after-chunks N reset the connection after N events   x-sim-trailers NAME: VALUE
     x-sim-fail-times N         answer 503 that often first, counted by x-sim-key
     x-sim-echo 1               answer with the last message's text   x-sim-encoding gzip       encode the answer
+    x-sim-header NAME: VALUE   one more response header
 
 `GET /_sim/requests?key=K` lists what was received (all of it without a key), newest last; `DELETE` forgets it.
 """
@@ -191,6 +192,9 @@ def _slices(data: bytes, size: int = 65_536) -> Iterable[bytes]:
 async def _send(request: Request, respond: Responder, content_type: str, parts: Iterable[bytes]) -> None:
     """Head, parts with their delay, the abort that was asked for, trailers."""
     headers = [("content-type", content_type), ("x-request-id", "req_simulated"), ("server", "simulated")]
+    added, _, value = request.headers.get("x-sim-header", "").partition(":")
+    if added.strip():
+        headers.append((added.strip(), value.strip()))
     if request.headers.get("x-sim-encoding") == "gzip":
         headers.append(("content-encoding", "gzip"))
         parts = _gzipped(parts)

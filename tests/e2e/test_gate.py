@@ -213,12 +213,15 @@ def test_a_shadow_route_changes_nothing_and_tells_everything(gate: Gate, key: st
     assert stream.attributes["request_headers"]["xds.route_name"] == "openai-shadow"
 
 
-def test_a_provider_cannot_send_our_headers(gate: Gate) -> None:
-    """The simulated upstream echoes trailers and headers of its own only; the route's removal list is what guards."""
-    bootstrap = yaml.safe_load(gate.plan.envoy_path.read_text(encoding="utf-8"))
-    chain = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]
-    routes = chain["filters"][0]["typed_config"]["route_config"]
-    assert "x-headgate-exchange-id" in routes["response_headers_to_remove"]
+def test_a_provider_cannot_name_an_exchange(gate: Gate) -> None:
+    forged = {"x-sim-header": "x-headgate-exchange-id: forged"}
+    watched = gate.send("POST", "/v1/chat/completions", {**SHADOW, **forged}, CHAT)
+    assert watched.status == 200
+    assert "x-headgate-exchange-id" not in watched.headers
+    judged = gate.send("POST", "/openai/v1/chat/completions", {**SEARCH_KEY, **forged}, CHAT)
+    assert judged.headers["x-headgate-exchange-id"] == EXCHANGE_ID
+    kept = gate.send("POST", "/v1/chat/completions", {**SHADOW, "x-sim-header": "x-own: kept"}, CHAT)
+    assert kept.headers["x-own"] == "kept"
 
 
 def test_response_trailers_reach_sidecar_and_client(gate: Gate) -> None:
