@@ -296,6 +296,6 @@ def test_every_answer_of_an_enforced_route_names_its_exchange(stack: Stack) -> N
         reply = deliver(stack, OPENAI, body, path=path, headers=headers).reply
         assert reply.status == status
         named.append((str(uuid.UUID(reply.headers[EXCHANGE_HEADER])), reply.status))
-    listed = ", ".join(f"'{exchange_id}'" for exchange_id, _ in named)
-    found = wait_for_rows(stack, f"exchange_id IN ({listed})", count=len(named))
+    ids = {exchange_id for exchange_id, _ in named}
+    found = wait_for_rows(stack, lambda row: row["exchange_id"] in ids, count=len(named))
     assert {(row["exchange_id"], row["http_status"]) for row in found} == set(named)

@@ -89,7 +89,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replayed
     with Stack(chosen, report=lambda _: None) as stack:
         sent = {f"{number:032x}": recorded for number, recorded in enumerate(found, start=1)}
         replies = {trace_id: _send(stack, recorded, trace_id) for trace_id, recorded in sent.items()}
-        rows = {row["trace_id"]: row for row in wait_for_rows(stack, "true", count=len(found))}
+        rows = {row["trace_id"]: row for row in wait_for_rows(stack, count=len(found))}
         assert rows.keys() == sent.keys()
         yield [Replayed(recorded, replies[trace_id], rows[trace_id]) for trace_id, recorded in sent.items()]
 

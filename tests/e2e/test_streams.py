@@ -157,7 +157,7 @@ def test_a_response_of_200_mb_passes_in_shadow_and_the_row_says_what_is_missing(
     assert size > 200 * MIB
     assert end.endswith(b"data: [DONE]\n\n")
     (got,) = stack.upstream_requests(key)
-    (row,) = wait_for_rows(stack, f"envoy_request_id = '{got['headers']['x-request-id']}'")
+    (row,) = wait_for_rows(stack, lambda row: row["envoy_request_id"] == got["headers"]["x-request-id"])
     assert (row["capture_status"], row["response_content_state"]) == ("completed", "over_limit")
     assert (row["response_bytes"], row["response_sha256"]) == (size, digest.digest())
     kept = row["response_body"]
@@ -173,7 +173,7 @@ def test_a_retry_by_envoy_is_one_row_with_two_attempts(stack: Stack, lane: Lane)
     assert done.reply.status == 200
     assert len(done.received) == 2
     exchange_id = done.reply.headers[EXCHANGE_HEADER]
-    (row,) = wait_for_rows(stack, f"exchange_id = '{exchange_id}'")
+    (row,) = wait_for_rows(stack, lambda row: row["exchange_id"] == exchange_id)
     assert (row["attempts"], row["http_status"], row["capture_status"]) == (2, 200, "completed")
     assert row["response_body"] == done.reply.body
     request_ids = {got["headers"]["x-request-id"] for got in done.received}

@@ -14,16 +14,20 @@ import os
 import socket
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+
+import duckdb
 
 from extproc.stack import Stack
 from tests.e2e.gate import CHAT, MESSAGES, Reply, send, until
 from tests.e2e.support import rows
 
 EXCHANGE_HEADER: Final = "x-headgate-exchange-id"
+Row = dict[str, Any]
 ROW_S_MAX: Final = 20.0
 LEGACY_KEY: Final = "sk-example-search-legacy-app"
 """A provider key of the client's own, known to the example teams file by its fingerprint."""
@@ -112,12 +116,14 @@ def settle(deliveries: Sequence[Delivery]) -> None:
     """Wait for the rows of all of them at once: one request, one row."""
     stack = deliveries[0].stack
     for column, names in _names(deliveries).items():
-        listed = ", ".join(f"'{name}'" for name in names)
-        found = wait_for_rows(stack, f"{column} IN ({listed})", count=len(names))
-        by_name = {row[column]: row for row in found}
+        by_name = {row[column]: row for row in _named(stack, column, frozenset(names))}
         for delivery in deliveries:
             if delivery.name[0] == column:
                 delivery.tell(by_name[delivery.name[1]])
+
+
+def _named(stack: Stack, column: str, names: frozenset[str]) -> list[Row]:
+    return wait_for_rows(stack, lambda row: row[column] in names, count=len(names))
 
 
 def _names(deliveries: Sequence[Delivery]) -> dict[str, list[str]]:
@@ -128,12 +134,12 @@ def _names(deliveries: Sequence[Delivery]) -> dict[str, list[str]]:
     return names
 
 
-def wait_for_rows(stack: Stack, where: str, *, count: int = 1) -> list[dict[str, Any]]:
+def wait_for_rows(stack: Stack, wanted: Callable[[Row], bool] = lambda _: True, *, count: int = 1) -> list[Row]:
     """Exactly `count` rows, facts and content together. More than that fails, fewer are waited for."""
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
 
     def all_there() -> bool:
-        found[:] = rows(stack, where=where)
+        found[:] = [row for row in _facts(stack) if wanted(row)]
         return len(found) >= count
 
     until(all_there, ROW_S_MAX)
@@ -141,6 +147,20 @@ def wait_for_rows(stack: Stack, where: str, *, count: int = 1) -> list[dict[str,
     listed = ", ".join(f"'{row['exchange_id']}'" for row in found)
     contents = {row["exchange_id"]: row for row in rows(stack, "content", f"exchange_id IN ({listed})")}
     return [contents[row["exchange_id"]] | row for row in found]
+
+
+def _facts(stack: Stack) -> list[Row]:
+    folder = stack.plan.configuration.capture.archive_dir / "facts"
+    return [row for path in sorted(folder.rglob("*.parquet")) for row in _facts_of(path)]
+
+
+@lru_cache(maxsize=4096)
+def _facts_of(path: Path) -> list[Row]:
+    """A file of the archive never changes: with hundreds of small ones, reading each once keeps the tests quick."""
+    with duckdb.connect() as connection:
+        cursor = connection.execute(f"SELECT * FROM read_parquet('{path}')")
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
 
 def received_body(entry: Mapping[str, Any]) -> bytes:
