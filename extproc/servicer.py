@@ -159,6 +159,7 @@ class _Session:
     def on_message(self, message: bytes) -> Awaitable[None] | None:
         if self._refused:
             return None
+        started = time.monotonic()
         self._servicer.metrics.messages.labels("process").inc()
         try:
             events = wire.parse(message)
@@ -166,7 +167,6 @@ class _Session:
         except HeadgateError as error:
             self._perform([Abort(error.code)])
             return None
-        started = time.monotonic()
         self.deliver(first)
         self._servicer.metrics.loop_seconds.observe(time.monotonic() - started)
         return self._rest(list(events)) if len(message) > wire.SLICE_BYTES_MAX else None

@@ -40,6 +40,8 @@ METADATA_NAMESPACE = "headgate"
 SLICE_BYTES_MAX = 64 * 1024
 """Response bytes handled in one go; a larger chunk is cut, so that the loop can serve others in between."""
 
+_CUT_OUT_BYTES_MIN = 1024 * 1024
+
 _BUFFERED = ext_proc_pb2.ProcessingMode.BUFFERED
 _OVERWRITE = ext_proc_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
@@ -49,6 +51,9 @@ def parse(message: bytes) -> Iterator[EnvoyEvent]:
 
     Raises `HeadgateError` (code `protocol_error`) for bytes that are no such message.
     """
+    if len(message) > _CUT_OUT_BYTES_MIN and (body := cut_out_request_body(message)) is not None:
+        yield body
+        return
     try:
         request = ext_proc_pb2.ProcessingRequest.FromString(message)
     except DecodeError:
@@ -70,6 +75,47 @@ def parse(message: bytes) -> Iterator[EnvoyEvent]:
             yield ResponseTrailers()
         case _:
             raise HeadgateError("protocol_error", "a ProcessingRequest without a message that is known here")
+
+
+def cut_out_request_body(message: bytes) -> RequestBody | None:
+    """The request body of a message whose first field it is, with one copy of the bytes instead of protobuf's two.
+
+    A copy of 64 MiB holds the event loop for some 45 ms, so the fewer the better. None: read it the ordinary way.
+    Protobuf's wire format: a field is `number << 3 | type`, a length-delimited one is followed by its length.
+    """
+    if not message or message[0] != 4 << 3 | 2:  # ProcessingRequest.request_body
+        return None
+    size, start = _varint(message, 1)
+    end = start + size
+    if end > len(message) or message[start : start + 1] != b"\x0a":  # HttpBody.body
+        return None
+    size, at = _varint(message, start + 1)
+    rest = message[at + size : end]
+    if at + size > end or rest not in (b"", b"\x10\x00", b"\x10\x01"):  # HttpBody.end_of_stream
+        return None
+    if _holds_a_request(message[end:]):
+        return None  # protobuf would merge the two, or let the later one win
+    return RequestBody(message[at : at + size], rest == b"\x10\x01")
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """(value, position after it) of a base-128 varint; what is none gives a value longer than the data."""
+    value = shift = 0
+    while at < len(data) and shift < 64:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+    return len(data) + 1, at
+
+
+def _holds_a_request(data: bytes) -> bool:
+    """Anything in these trailing fields that belongs to the `request` oneof, or that is no protobuf."""
+    try:
+        return ext_proc_pb2.ProcessingRequest.FromString(data).WhichOneof("request") is not None
+    except DecodeError:
+        return True
 
 
 def _slices(body: bytes, *, end_of_stream: bool) -> Iterator[ResponseBody]:
