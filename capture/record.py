@@ -69,7 +69,8 @@ class FindingRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     end: int
     score: float
     action: str
-    """`redact`, `would_redact`, `deny`, `would_deny`, `allow` or `mask` (kept from the archive only)."""
+    """`redact` or `would_redact` (in what is forwarded), `mask` (in the archive only; so it is when the exchange was denied
+    for it) or `allow`."""
 
 
 class ReasonRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -62,6 +62,13 @@ def test_a_request_reaches_the_provider_with_its_own_path_host_and_key(gate: Gat
     assert got["body_sha256"] == hashlib.sha256(json.dumps(CHAT).encode()).hexdigest()
 
 
+@pytest.mark.parametrize("name", ["x-http-method-override", "x-original-url", "x-rewrite-url"])
+def test_no_header_makes_the_provider_take_another_call_than_the_judged_one(gate: Gate, key: str, name: str) -> None:
+    gate.send("POST", "/openai/v1/chat/completions", {**SEARCH_KEY, "x-sim-key": key, name: "DELETE"}, CHAT)
+    (got,) = gate.forwarded(key)
+    assert name not in got["headers"]
+
+
 def test_anthropic_gets_its_key_in_its_own_header_and_no_other_key(gate: Gate, key: str) -> None:
     headers = {"x-api-key": "example-key-search", "authorization": "", "anthropic-version": "2023-06-01"}
     reply = gate.send("POST", "/anthropic/v1/messages", {**headers, "x-sim-key": key}, MESSAGES)

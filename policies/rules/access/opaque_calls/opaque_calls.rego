@@ -42,7 +42,7 @@ default _method := "a call"
 
 _method := text.printable(input.request.method)
 
-default _path := "an unknown path"
+default _path := "without a path"
 
 _path := trim_suffix(concat("", ["/", text.printable(trim_prefix(input.request.path, "/"))]), "/")
 
