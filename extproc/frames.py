@@ -98,7 +98,7 @@ def request(
         max_output_tokens=facts.max_output_tokens,
         choices=facts.choices,
         temperature=facts.temperature,
-        tools=facts.tools,
+        tools=facts.tools[:_FINDINGS_LISTED_MAX],
         message_count=facts.message_count,
         text_bytes=facts.text_bytes,
         uninspected_parts=tuple(

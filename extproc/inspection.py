@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
-
-import orjson
 
 from extproc.codec import Codec
 from extproc.errors import ClientError, HeadgateError, LimitExceeded
@@ -27,12 +26,14 @@ from extproc.framing.json_strings import (
     pointer,
     replace_strings,
     string_at,
+    string_tokens,
     value_at,
     walk,
 )
+from extproc.framing.tolerant_json import utf8_size
 from extproc.media import media_type_or_none
 from extproc.model import Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
-from extproc.redaction import Span, redact_text
+from extproc.redaction import FreshNames, Span, redact_text
 
 BUDGET_BYTES = 64 * 1024
 """`budget` is asked at least once for so many bytes of decoding or scanning."""
@@ -44,12 +45,17 @@ MEMO_MAX = 4_096
 REWRITE_DEPTH_MAX = 1_000
 """Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
 
+NAME_BYTES_MAX = 256
+"""A longer model or tool name is no name."""
+OVERLONG_NAME = "(overlong)"
+WITHHELD_NAME = "(withheld)"
+"""Every tool's name where something was found in one: which of them it was is not worth a look."""
+_TOOLS = ("/tools/", "/functions/")
+_NAMES = ("/name", "/type")
+
 _PAYLOAD_CHARS_MIN = 128
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
 _DATA_URL_HEAD_CHARS_MAX = 512
-
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-"""A JSON string token, or a quote and all that follows when nothing closes it: never tried twice, so linear."""
 
 _ENCRYPTED = re.compile(
     r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
@@ -91,6 +97,9 @@ def inspect_request(
 ) -> Inspection:
     """Facts, findings, and the problem when the body cannot be judged as it came. Never raises for any `body`.
 
+    A model's name that is too long, or in which something was found, is left out of the facts, a tool's is replaced:
+    names go to policy, into messages and to readers who may not read text.
+
     `budget` raises `LimitExceeded` when the CPU allowance is spent: the problem is then `inspect_budget`. A body of the
     api `opaque` has no form to be wrong, so it is no problem when nobody can read it: it is one uninspected part.
     """
@@ -102,6 +111,8 @@ def inspect_request(
             found.scan_document(read.document, read.facts.uninspected_parts)
         elif read.text is not None:
             found.scan_raw(read.text)
+        if not read.is_json and read.plain is not None:
+            read.hides = found.hides(read.plain, is_text=read.text is not None)
     except LimitExceeded as error:
         read.problem = read.problem or Problem("inspect_budget", error.message, 413)
         found.truncated = True
@@ -109,11 +120,12 @@ def inspect_request(
         part = UninspectedPart("unknown", "", media_type_or_none((content_type or "").partition(";")[0]), len(body))
         read.facts = RequestFacts(uninspected_parts=(part,))
     return Inspection(
-        facts=read.facts,
+        facts=_storable_names(read.facts, found.kept),
         findings=tuple(found.kept),
         findings_truncated=found.truncated,
         problem=read.problem,
         decoded_body=read.plain if read.plain is not body else None,
+        hides_findings=read.hides,
     )
 
 
@@ -153,6 +165,8 @@ class _Reading:
         self.document: Any = None
         self.facts = RequestFacts()
         self.problem: Problem | None = None
+        self.hides = False
+        """Something is in `plain` that has no place which could be redacted."""
 
     def read(
         self,
@@ -247,18 +261,33 @@ class _Findings:
         it), and escapes must hide nothing there either: a string that holds more without its escapes is found whole.
         """
         plain = list(self._scanner.scan(text, self._budget))
+        for hits, span in self._behind_escapes(text, plain):
+            self._keep(hits, "", whole=span)
+        self._keep(plain, "")
+
+    def hides(self, body: bytes, *, is_text: bool) -> bool:
+        """Does a body that nobody can read hold hits all the same: between other bytes, or in UTF-16 and UTF-32, where
+        zeros stand between the letters?"""
+        if not is_text and self._scanner.scan(body, self._budget):
+            return True
+        return b"\0" in body and bool(self._scanner.scan(body.replace(b"\0", b""), self._budget))
+
+    def _behind_escapes(
+        self, text: bytes, plain: Sequence[ScannedSpan]
+    ) -> Iterator[tuple[Sequence[ScannedSpan], tuple[int, int]]]:
+        """JSON strings inside `text` that hold more hits than `plain` shows there: the hits, and what is between the
+        quotes."""
         at = 0
-        for token in _STRING.finditer(text):
-            self._spend(len(token.group()))
-            if b"\\" not in token.group() or (unescaped := _unescaped(token.group())) is None:
+        for start, end, unescaped in string_tokens(text):
+            self._spend(end - start)
+            if unescaped is None:
                 continue
             hits = self._scanner.scan(unescaped, self._budget)
-            while at < len(plain) and plain[at].end <= token.start():
+            while at < len(plain) and plain[at].end <= start:
                 at += 1
-            seen = sum(1 for hit in islice(plain, at, at + len(hits)) if hit.end <= token.end())
+            seen = sum(1 for hit in islice(plain, at, at + len(hits)) if hit.end <= end)
             if len(hits) > seen:
-                self._keep(hits, "", whole=(token.start() + 1, token.end() - 1))
-        self._keep(plain, "")
+                yield hits, (start + 1, end - 1)
 
     def scan_document(self, document: Any, uninspected: Sequence[UninspectedPart]) -> None:
         payload_fields = frozenset(part.field for part in uninspected)
@@ -266,9 +295,14 @@ class _Findings:
             self._spend(len(text))
             if payload_fields and not is_key and _is_payload(text, place, payload_fields):
                 continue
-            if matches := self._matches(text):
+            matches = self._matches(text)
+            # A tool's arguments are JSON in a string: what they escape, the tool will read without its escapes.
+            deeper = list(self._behind_escapes(text.encode(), matches)) if "\\" in text and '"' in text else ()
+            if matches or deeper:
                 where = pointer(place, is_key=is_key)
                 if is_key or not _is_encrypted(document, where, text):
+                    for hits, span in deeper:
+                        self._keep(hits, where, whole=span)
                     self._keep(matches, where)
 
     def _spend(self, size_bytes: int) -> None:
@@ -301,12 +335,20 @@ class _Findings:
             self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
 
 
-def _unescaped(token: bytes) -> bytes | None:
-    """The text of a JSON string token; None when it is none."""
-    try:
-        return orjson.loads(token).encode()  # type: ignore[no-any-return]
-    except orjson.JSONDecodeError:
-        return None
+def _storable_names(facts: RequestFacts, findings: Sequence[Finding]) -> RequestFacts:
+    """Without what is no name: too long, or something was found in it."""
+    fields = {finding.field for finding in findings}
+    if facts.model is not None and ("/model" in fields or utf8_size(facts.model) > NAME_BYTES_MAX):
+        facts = replace(facts, model=None)
+    if any(field.startswith("/models/") for field in fields):
+        facts = replace(facts, fallback_models=(WITHHELD_NAME,) * len(facts.fallback_models))
+    if any(utf8_size(name) > NAME_BYTES_MAX for name in facts.tools):
+        facts = replace(
+            facts, tools=tuple(OVERLONG_NAME if utf8_size(name) > NAME_BYTES_MAX else name for name in facts.tools)
+        )
+    if any(field.startswith(_TOOLS) and field.endswith(_NAMES) for field in fields):
+        facts = replace(facts, tools=(WITHHELD_NAME,) * len(facts.tools))
+    return facts
 
 
 def _is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
@@ -351,30 +393,8 @@ def _document_of(body: bytes, by_field: Mapping[str, object]) -> Any:
 
 def _edits(document: Any, by_field: Mapping[str, Sequence[Finding]]) -> dict[str, str]:
     edits: dict[str, str] = {}
-    names = _FreshNames(document)
+    names = FreshNames(document)
     for where, findings in by_field.items():
         text = redact_text(string_at(document, where).encode(), findings).decode("utf-8")
         edits[where] = names.fresh(where, text) if where.endswith(KEY_MARK) else text
     return edits
-
-
-class _FreshNames:
-    """Names for keys that were redacted: two addresses as keys of one object must not become the same key twice."""
-
-    def __init__(self, document: Any) -> None:
-        self._document = document
-        self._taken: dict[str, set[str]] = {}
-        self._used: defaultdict[tuple[str, str], int] = defaultdict(int)
-
-    def fresh(self, where: str, name: str) -> str:
-        parent = where.removesuffix(KEY_MARK).rpartition("/")[0]
-        taken = self._taken.get(parent)
-        if taken is None:
-            taken = {key.casefold() for key in value_at(self._document, parent)}
-            self._taken[parent] = taken
-        candidate = name
-        while candidate.casefold() in taken:
-            self._used[parent, name] += 1
-            candidate = f"{name}_{self._used[parent, name] + 1}"
-        taken.add(candidate.casefold())
-        return candidate

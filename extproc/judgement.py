@@ -46,6 +46,7 @@ from extproc.model import (
     Problem,
     Route,
 )
+from extproc.opening import model_in_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Judgement:
         """The next answer. Only those that `expects` allows."""
         match event:
             case Inspected():
-                self.inspection = event.inspection
+                self.inspection = self._as_the_provider_reads(event.inspection)
                 self._body_sha256 = event.body_sha256
                 return self._ask()
             case Decided():
@@ -161,6 +162,13 @@ class Judgement:
             case Appended() | AppendFailed():
                 return self._recorded(failed=isinstance(event, AppendFailed))
         raise AssertionError(f"unexpected {type(event).__name__} in {self._state.name}")
+
+    def _as_the_provider_reads(self, inspection: Inspection) -> Inspection:
+        """Where the path names the model, the body's is a name that nobody looks at."""
+        named = model_in_path(self.call.path)
+        if named is None or self.codec.api == "opaque" or inspection.problem is not None:
+            return inspection
+        return replace(inspection, facts=replace(inspection.facts, model=named))
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -264,7 +272,7 @@ class Judgement:
         undecoded = self.call.content_encoding is not None and self.inspection.decoded_body is None
         if decision.obligations.capture is CaptureLevel.FULL:
             return ArchivableBody(body), "encoded" if undecoded else "exact"
-        if undecoded or (problem is not None and problem.code in _NOT_SCANNED):
+        if undecoded or self.inspection.hides_findings or (problem is not None and problem.code in _NOT_SCANNED):
             return None, "undecodable"  # nobody could look for what has to be masked
         if self.inspection.findings_truncated or self._rewrite_failed:
             return None, "policy"
@@ -303,7 +311,7 @@ class Judgement:
             body = self._body
         if body is not None and self.call.has_length and not self._send_body:
             set_headers.append(("content-length", str(len(body))))  # Envoy refuses a body that its header contradicts
-        if self.enforced and self._body and self.call.content_type is None and self.codec.api != "opaque":
+        if self.enforced and self._body and not (self.call.content_type or "").strip() and self.codec.api != "opaque":
             # It was read as JSON, so it is sent as JSON: no provider may read it as anything else.
             set_headers.append(("content-type", "application/json"))
         return Verdict(

@@ -102,6 +102,8 @@ class RequestFacts:
     """What a codec reads from a request for the decision, the usage estimate and the row. No text in here."""
 
     model: str | None = None
+    fallback_models: tuple[str, ...] = ()
+    """What the provider may answer with in its stead, by the request's own word."""
     stream: bool = False
     max_output_tokens: int | None = None
     choices: int = 1
@@ -200,6 +202,8 @@ class Inspection:
     problem: Problem | None = None
     decoded_body: bytes | None = None
     """The body with its content coding removed, when there was one; None means the body as it came."""
+    hides_findings: bool = False
+    """Hits stand in a body that nobody can read (not UTF-8; UTF-16), where they cannot be replaced."""
 
 
 class Action(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -60,6 +61,16 @@ def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, s
         content_encoding=content_coding(headers.get("content-encoding")),
         has_length="content-length" in headers,
     )
+
+
+_NAMED_IN_PATH = re.compile(r"/(?:deployments|engines)/([^/]+)/[^/]+(?:/[^/]+)?")
+
+
+def model_in_path(path: str) -> str | None:
+    """The model that the path names, where that is what the provider goes by, whatever the body says (Azure OpenAI REST
+    reference: `/openai/deployments/{deployment-id}/chat/completions`)."""
+    named = _NAMED_IN_PATH.search(path)
+    return named[1] if named is not None else None
 
 
 def content_coding(value: str | None) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
-from extproc.framing.json_strings import KEY_MARK, escape, unescape
+from extproc.framing.json_strings import KEY_MARK, escape, unescape, value_at
 from extproc.model import Finding
 
 
@@ -66,3 +66,26 @@ def _storable(field: str, in_keys: Mapping[str, Sequence[Finding]]) -> str:
         else:
             told.append(token)
     return "/".join(told) + mark
+
+
+class FreshNames:
+    """Names for keys that were redacted: two addresses as keys of one object must not become the same key twice."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._taken: dict[str, set[str]] = {}
+        self._used: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def fresh(self, where: str, name: str) -> str:
+        """`name`, or with a number behind it, for the key at `where` (ends in `#key`)."""
+        parent = where.removesuffix(KEY_MARK).rpartition("/")[0]
+        taken = self._taken.get(parent)
+        if taken is None:
+            taken = {key.casefold() for key in value_at(self._document, parent)}
+            self._taken[parent] = taken
+        candidate = name
+        while candidate.casefold() in taken:
+            self._used[parent, name] += 1
+            candidate = f"{name}_{self._used[parent, name] + 1}"
+        taken.add(candidate.casefold())
+        return candidate

@@ -12,6 +12,7 @@ key would otherwise cost its square.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -117,6 +118,21 @@ def value_at(document: Any, where: str) -> Any:
         except (KeyError, IndexError, ValueError, TypeError):
             raise LookupError("nothing at this pointer") from None
     return value
+
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+"""A JSON string token, or a quote and all that follows when nothing closes it: never tried twice, so linear."""
+
+
+def string_tokens(text: bytes) -> Iterator[tuple[int, int, bytes | None]]:
+    """What looks like a JSON string in any text: (start, end, what it says without its escapes). Quotes included in the
+    offsets; None when it has no escapes, or is none."""
+    for token in _STRING.finditer(text):
+        unescaped: bytes | None = None
+        if b"\\" in token.group():
+            with contextlib.suppress(orjson.JSONDecodeError):
+                unescaped = orjson.loads(token.group()).encode()
+        yield token.start(), token.end(), unescaped
 
 
 class _Edits:
