@@ -133,14 +133,19 @@ def _request(
 def _facts(facts: RequestFacts) -> dict[str, Any]:
     return _known(
         model=facts.model if facts.model and _bytes(facts.model) <= NAME_BYTES_MAX else None,
+        fallback_models=[_name(name) for name in facts.fallback_models] or None,
         stream=facts.stream,
         max_output_tokens=_integer(facts.max_output_tokens),
         choices=_integer(facts.choices),
         temperature=facts.temperature if facts.temperature is None or math.isfinite(facts.temperature) else None,
-        tools=[name if _bytes(name) <= NAME_BYTES_MAX else "(overlong)" for name in facts.tools],
+        tools=[_name(name) for name in facts.tools],
         message_count=facts.message_count,
         has_system_text=facts.has_system_text,
     )
+
+
+def _name(name: str) -> str:
+    return name if _bytes(name) <= NAME_BYTES_MAX else "(overlong)"
 
 
 def _bytes(text: str) -> int:

@@ -119,6 +119,14 @@ class Fields:
         for index, item in enumerate(value):
             yield index, Fields(item, self, (key, index))
 
+    def texts(self, key: str) -> Iterator[str]:
+        """The strings in the list at `key`; absent is an empty list."""
+        value: list[Any] = self._typed(key, (list,), "a list of strings") or []
+        for item in value:
+            if type(item) is not str:
+                raise invalid(self.named(key), "a list of strings")
+            yield item
+
     def named(self, key: str) -> str:
         """The field at `key` in words, for an error: `messages[3].content`."""
         where = self._name()

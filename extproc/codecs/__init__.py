@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -21,6 +22,13 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
 )
 
 
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._:@+~-]+)+")
+"""The paths of every api here. What stands behind an escape, `;` or an empty segment, the next server may cut off or
+read in another way: such a call is spoken in no api that we know."""
+
+
 def codec_for(call: Call) -> Codec:
     """The first codec that matches; `opaque` when no other does."""
+    if _PLAIN_PATH.fullmatch(call.path) is None:
+        return opaque.CODEC
     return next(codec for codec in CODECS.values() if codec.matches(call))

@@ -14,6 +14,9 @@ KNOWN_KEYS = frozenset(
     output_format service_tier stop_sequences stream system temperature thinking tool_choice tools top_k
     top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
+_MESSAGE_KEYS = frozenset({"role", "content"})
+_BLOCK_KEYS = frozenset({"type", "source", "content"})
+_TOOL_KEYS = frozenset({"type", "name"})
 BLOCKS_DEEP_MAX = 8
 """Blocks within blocks (an image in a document in a tool's result); deeper ones are called unknown, so uninspected."""
 
@@ -58,6 +61,7 @@ def read_request(document: Any) -> RequestFacts:
     count = 0
     for index, message in body.objects("messages"):
         count += 1
+        message.refuse_lookalikes(_MESSAGE_KEYS)
         has_system_text |= message.text("role") == "system"
         text.read_content(message, "content", f"/messages/{index}/content", depth=0)
     if (tools := body.raw("tools")) is not None:
@@ -80,6 +84,7 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     """The client's tools by name, what the provider runs itself by its type."""
     names: list[str] = []
     for _, tool in body.objects("tools"):
+        tool.refuse_lookalikes(_TOOL_KEYS)
         kind = tool.text("type") or "custom"
         names.append((tool.text("name") if kind == "custom" else None) or kind)
     names += ["mcp_server" for _ in body.objects("mcp_servers")]
@@ -108,6 +113,7 @@ class _Text:
             self._read_block(block, item, f"{where}/{index}", depth)
 
     def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
+        block.refuse_lookalikes(_BLOCK_KEYS)
         kind = block.text("type") or ""
         if kind in _MEDIA_KINDS:
             self._read_media(block, item, where, depth)
@@ -115,6 +121,8 @@ class _Text:
             self.parts.add("unknown", where)
         else:
             self.size_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
+            if type(item.get("source")) is dict:  # text names its source by a string; only media have an object there
+                self.parts.add("unknown", where)
             inner = block.raw("content")
             if type(inner) is dict:  # one result, or the error, of the provider's own tool
                 self._read_block(Fields(inner, block, "content"), inner, f"{where}/content", depth + 1)

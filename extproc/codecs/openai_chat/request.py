@@ -7,7 +7,7 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts
-from extproc.shape import Fields, as_object, as_text, invalid, text_size
+from extproc.shape import Fields, as_list, as_object, as_text, invalid, text_size
 
 KNOWN_KEYS = frozenset(
     """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
@@ -15,6 +15,12 @@ KNOWN_KEYS = frozenset(
     reasoning reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options
     temperature tool_choice tools top_logprobs top_p user verbosity web_search_options""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
+_MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "function_call", "audio", "images"})
+_PART_KEYS = frozenset(
+    """type text refusal thinking reasoning content image_url image input_image input_audio audio_url video_url
+    input_video document_url file input_file""".split()  # noqa: SIM905 (as above)
+)
+_TOOL_KEYS = frozenset({"type", "name", "function", "custom"})
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
 TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "reasoning", "tool_result"})
@@ -32,6 +38,8 @@ _MEDIA_KINDS = {
     "file": "file",
     "input_file": "file",
 }
+_INNER_MEDIA_KINDS = {**_MEDIA_KINDS, "document": "file"}
+"""A tool's result may hold parts in Anthropic's words."""
 
 
 def media_kind(part_type: str) -> str | None:
@@ -59,6 +67,7 @@ def read_request(document: Any) -> RequestFacts:
             messages.text_bytes += text_size(extra)
     return RequestFacts(
         model=body.text("model"),
+        fallback_models=tuple(body.texts("models")),  # OpenRouter chooses from them when the first is not to be had
         stream=stream,
         max_output_tokens=max(limits, default=None),
         choices=1 if choices is None else choices,
@@ -76,8 +85,11 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     """Names of functions and custom tools; what the provider runs itself by its type."""
     names: list[str] = []
     for _, tool in body.objects("tools"):
+        tool.refuse_lookalikes(_TOOL_KEYS)
         kind = tool.text("type") or "function"
         named = tool.fields(kind) if kind in ("function", "custom") else None
+        if named is not None:
+            named.refuse_lookalikes(_TOOL_KEYS)
         names.append((named.text("name") if named else None) or tool.text("name") or kind)
     names += [function.text("name") or "function" for _, function in body.objects("functions")]
     if body.raw("web_search_options") is not None:
@@ -98,6 +110,7 @@ class _Messages:
 
     def read(self, index: int, message: Fields) -> None:
         self.count += 1
+        message.refuse_lookalikes(_MESSAGE_KEYS)
         if message.text("role") in SYSTEM_ROLES:
             self.has_system_text = True
         self._read_content(message, index)
@@ -111,6 +124,8 @@ class _Messages:
             self.text_bytes += _call_size(message.fields("function_call"))
         if message.raw("audio") is not None:  # an answer that was spoken before, named by its id
             self.parts.add("reference", f"/messages/{index}/audio")
+        if message.raw("images") is not None:  # what a model drew before (OpenRouter), or an image in Ollama's way
+            self.parts.add("image", f"/messages/{index}/images")
 
     def _read_content(self, message: Fields, message_index: int) -> None:
         content = message.raw("content")
@@ -129,13 +144,27 @@ class _Messages:
                 self._read_part(part, item, f"/messages/{message_index}/content/{index}")
 
     def _read_part(self, part: Fields, item: dict[str, Any], where: str) -> None:
+        part.refuse_lookalikes(_PART_KEYS)
         kind = part.text("type") or ("text" if type(item.get("text")) is str and len(item) == 1 else "")
         if kind in TEXT_PARTS:
             self.text_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
+            for key in _TEXT_KEYS:
+                self._read_inner(item.get(key), f"{where}/{key}")
         elif kind in _MEDIA_KINDS:
             self._read_media(item, kind, where)
         else:
             self.parts.add("unknown", where)
+
+    def _read_inner(self, held: Any, where: str) -> None:
+        """Media among the parts that a part of text is made of: a tool's result, a chain of thought."""
+        for index, inner in enumerate(as_list(held)):
+            kind = _INNER_MEDIA_KINDS.get(as_text(as_object(inner).get("type")).lower())
+            if kind is not None:
+                self.parts.add(kind, f"{where}/{index}")
+            elif type(inner) is dict:
+                for key in _TEXT_KEYS:
+                    if type(inner.get(key)) is list:
+                        self.parts.add("unknown", f"{where}/{index}/{key}")
 
     def _read_media(self, item: dict[str, Any], part_type: str, where: str) -> None:
         kind = _MEDIA_KINDS[part_type]

@@ -69,3 +69,24 @@ test_a_missing_model_is_denied_even_where_all_are_allowed if {
 	count(verdicts) == 1 with input as fixture.without("request/model")
 		with data.data.teams.blue as {"models": ["*"]}
 }
+
+fallbacks(models) := said if {
+	said := verdicts with input as json.patch(
+		fixture.request,
+		[{"op": "add", "path": "/request/fallback_models", "value": models}],
+	)
+		with data.data as fixture.settings
+}
+
+test_listed_fallbacks_pass if count(fallbacks(["claude-3.5-sonnet", "gpt-4o-mini"])) == 0
+
+test_one_unlisted_fallback_is_denied_by_its_name if {
+	some verdict in fallbacks(["claude-3.5-sonnet", "gpt-5"])
+	verdict.message == "team blue may not use model gpt-5; allowed: gpt-4o-mini, claude-*"
+}
+
+test_fallbacks_of_another_type_are_denied if {
+	every models in ["gpt-4o-mini", {"a": "gpt-4o-mini"}, [null], [5], 5] {
+		count(fallbacks(models)) == 1
+	}
+}
