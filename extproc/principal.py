@@ -52,18 +52,23 @@ class Directory:
             case PrincipalSource.CERTIFICATE:
                 proof = attributes.get("connection.uri_san_peer_certificate")
             case PrincipalSource.PROVIDER_KEY:
-                proof = self._fingerprint(headers)
+                return self._owner_of_key(headers)
             case PrincipalSource.NONE:
                 proof = None
         return self.principal(route.authentication, proof or None)
 
-    def _fingerprint(self, headers: Mapping[str, str]) -> str | None:
+    def _owner_of_key(self, headers: Mapping[str, str]) -> Principal:
+        """By the first key that somebody in the teams file owns: a made-up key in another header hides no caller. When
+        nobody owns any, by the first key."""
         if self.fingerprint_key is None:
-            return None
-        for name in _KEY_HEADERS:
-            value = headers.get(name, "").strip()
-            if value:
-                scheme, _, rest = value.partition(" ")
-                secret = rest.strip() if rest and scheme.lower() == "bearer" else value
-                return fingerprint(self.fingerprint_key, secret)
-        return None
+            return Principal(source=PrincipalSource.NONE)
+        sent = [_secret(value) for name in _KEY_HEADERS if (value := headers.get(name, "").strip())]
+        proofs = [fingerprint(self.fingerprint_key, secret) for secret in sent]
+        owned = (proof for proof in proofs if (PrincipalSource.PROVIDER_KEY, proof) in self.by_proof)
+        return self.principal(PrincipalSource.PROVIDER_KEY, next(owned, proofs[0] if proofs else None))
+
+
+def _secret(value: str) -> str:
+    """The key in a header's value, without the word `Bearer`."""
+    scheme, _, rest = value.partition(" ")
+    return rest.strip() if rest and scheme.lower() == "bearer" else value

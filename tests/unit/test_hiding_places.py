@@ -1,0 +1,253 @@
+"""Where a hostile client hides what policy and archive must know: names, escapes in escapes, other alphabets' bytes,
+parts within parts, keys that only some providers read, a path that says more than the body."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+
+from capture.record import Request
+from extproc import frames
+from extproc.codecs import codec_for
+from extproc.errors import ClientError
+from extproc.events import Append, AskPolicy, Decided, Inspected
+from extproc.inspection import rewrite_request
+from extproc.judgement import Judgement
+from extproc.model import (
+    Action,
+    Call,
+    CaptureLevel,
+    Credentials,
+    Decision,
+    Inspection,
+    Limits,
+    Mode,
+    Obligations,
+    Principal,
+    PrincipalSource,
+    Route,
+)
+from extproc.principal import Directory, fingerprint
+from extproc.workers import inspect_body
+
+KEY = "sk-ant-api03-" + "Qw3rTy7uIoP9aSdF2gHjK5lZxC8vBnM1qW4eR6tY0-AA"
+ADDRESS = "jane.doe@corp-mail.net"
+CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def _inspect(document: Any, *, api: str = "openai.chat", content_type: str | None = "application/json") -> Inspection:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return inspect_body(api, body, content_type, None, Limits())[0]
+
+
+def _entities(inspection: Inspection) -> list[tuple[str, str]]:
+    return [(finding.entity, finding.field) for finding in inspection.findings]
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_model_in_whose_name_a_secret_stands_has_no_name() -> None:
+    inspection = _inspect({**CHAT, "model": KEY})
+    assert _entities(inspection) == [("ANTHROPIC_API_KEY", "/model")]
+    assert inspection.facts.model is None
+
+
+def test_tools_are_nameless_when_something_was_found_in_a_name() -> None:
+    tools = [
+        {"type": "function", "function": {"name": "look_up"}},
+        {"type": "function", "function": {"name": ADDRESS}},
+    ]
+    assert _inspect({**CHAT, "tools": tools}).facts.tools == ("(withheld)", "(withheld)")
+    described = [{"type": "function", "function": {"name": "look_up", "description": f"ask {ADDRESS}"}}]
+    assert _inspect({**CHAT, "tools": described}).facts.tools == ("look_up",)
+
+
+def test_text_in_the_place_of_a_name_is_no_name() -> None:
+    prose = "Dear diary, " * 30
+    facts = _inspect({**CHAT, "model": prose, "tools": [{"type": "function", "function": {"name": prose}}]}).facts
+    assert (facts.model, facts.tools) == (None, ("(overlong)",))
+
+
+def test_a_request_frame_lists_a_thousand_tools_at_most() -> None:
+    tools = [{"type": "function", "function": {"name": f"f{number}"}} for number in range(1_001)]
+    frame = frames.request(
+        exchange_id="01989d3e-0000-7000-8000-000000000001", at_ns=1, mode=Mode.ENFORCE,
+        inspection=_inspect({**CHAT, "tools": tools}), decision=Decision(Action.ALLOW), done="allow", would=None,
+        call=Call("POST", "/", ""), body=None, body_bytes=0, body_sha256=None, content_state="none",
+    )  # fmt: skip
+    assert (len(frame.tools), frame.tools[-1]) == (1_000, "f999")
+
+
+# ── escapes and other encodings ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("escaped", ["jane.doe\\u0040corp-mail.net", "jane.doe@corp-mail\\u002enet"])
+def test_what_a_tools_arguments_escape_is_found_and_replaced_there(escaped: str) -> None:
+    arguments = '{"to": "' + escaped + '", "subject": "caf\\u00e9"}'
+    called = {"id": "1", "type": "function", "function": {"name": "mail", "arguments": arguments}}
+    body = json.dumps({**CHAT, "messages": [{"role": "assistant", "tool_calls": [called]}]}).encode()
+    inspection = _inspect(body)
+    assert _entities(inspection) == [("EMAIL_ADDRESS", "/messages/0/tool_calls/0/function/arguments")]
+    rewritten = orjson.loads(rewrite_request(body, inspection.findings, {"EMAIL_ADDRESS"}))
+    sent = rewritten["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == {"to": "<EMAIL_ADDRESS>", "subject": "café"}
+
+
+def test_escapes_that_hide_nothing_are_no_findings() -> None:
+    assert _inspect({**CHAT, "messages": [{"role": "user", "content": 'print("a\\tb\\u0040 \\"x\\"")'}]}).findings == ()
+
+
+def _kept(body: bytes, path: str, level: CaptureLevel = CaptureLevel.REDACTED) -> tuple[bytes | None, str]:
+    """What a shadow route's row holds of a request, and the word for it."""
+    route = Route("r", "openai", "h", Mode.SHADOW, Credentials.PASSTHROUGH, PrincipalSource.NONE)
+    call = Call("POST", path, "h", "application/json")
+    judgement = Judgement(exchange_id="x", route=route, principal=Principal(), call=call, codec=codec_for(call))
+    judgement.begin(body, body_bytes=len(body))
+    judgement.receive(Inspected(*inspect_body(judgement.codec.api, body, call.content_type, None, Limits())), 1)
+    decision = Decision(Action.ALLOW, mask_entities=frozenset({"EMAIL_ADDRESS"}), obligations=Obligations(level))
+    (effect,) = judgement.receive(Decided(decision), 2)
+    assert isinstance(effect, Append)
+    assert isinstance(effect.frame, Request)
+    return effect.frame.body, effect.frame.content_state
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32-be"])
+def test_a_body_in_another_encoding_that_hides_an_address_is_not_kept(encoding: str) -> None:
+    hidden = json.dumps({**CHAT, "messages": [{"role": "user", "content": ADDRESS}]}).encode(encoding)
+    assert _kept(hidden, "/v1/chat/completions") == (None, "undecodable")
+    assert _kept(hidden, "/v1/files") == (None, "undecodable")
+    assert _kept(hidden, "/v1/files", CaptureLevel.FULL) == (hidden, "exact")
+
+
+def test_an_upload_is_kept_unless_an_address_stands_between_its_bytes() -> None:
+    harmless, telling = b"\x89PNG\xff\x00\x01\x02", b"name;mail\nJ\xfcrgen;" + ADDRESS.encode()
+    assert _kept(harmless, "/v1/files") == (harmless, "exact")
+    assert _kept(telling, "/v1/files") == (None, "undecodable")
+
+
+# ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _part(part: dict[str, Any], api: str = "openai.chat") -> list[tuple[str, str]]:
+    document = {**CHAT, "max_tokens": 1, "messages": [{"role": "user", "content": [part]}]}
+    return [(found.kind, found.field) for found in _inspect(document, api=api).facts.uninspected_parts]
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "below"),
+    [
+        ({"type": "tool_result", "content": [IMAGE]}, "image", "content/0"),
+        ({"type": "thinking", "thinking": [{"type": "text", "text": "x"}, IMAGE]}, "image", "thinking/1"),
+        ({"type": "tool_result", "content": [{"type": "document", "source": {}}]}, "file", "content/0"),
+        ({"type": "tool_result", "content": [{"type": "x", "content": [IMAGE]}]}, "unknown", "content/0/content"),
+    ],
+)
+def test_media_inside_of_a_part_of_text_is_uninspected(part: dict[str, Any], kind: str, below: str) -> None:
+    assert _part(part) == [(kind, f"/messages/0/content/0/{below}")]
+
+
+def test_text_inside_of_a_part_of_text_is_text() -> None:
+    assert _part({"type": "thinking", "thinking": [{"type": "text", "text": "x"}]}) == []
+
+
+def test_a_block_of_text_with_a_source_of_its_own_is_uninspected() -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    assert _part({"type": "image_result", "source": source}, "anthropic.messages") == [
+        ("unknown", "/messages/0/content/0")
+    ]
+
+
+def test_images_beside_the_content_are_uninspected() -> None:
+    message = {"role": "user", "content": "what is this?", "images": ["aGVsbG8="]}
+    (part,) = _inspect({**CHAT, "messages": [message]}).facts.uninspected_parts
+    assert (part.kind, part.field) == ("image", "/messages/0/images")
+
+
+# ── keys and names that only some providers read ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("api", "changed"),
+    [
+        ("openai.chat", {"messages": [{"role": "user", "Content": [IMAGE]}]}),
+        ("openai.chat", {"messages": [{"role": "user", "content": [{"Type": "image_url", **IMAGE, "type": None}]}]}),
+        ("openai.chat", {"messages": [{"role": "user", "content": [{"type": "text", "Text": "x"}]}]}),
+        ("openai.chat", {"tools": [{"type": "function", "Function": {"name": "run_shell"}}]}),
+        ("openai.chat", {"tools": [{"type": "function", "function": {"NAME": "run_shell"}}]}),
+        ("anthropic.messages", {"messages": [{"role": "user", "CONTENT": []}]}),
+        ("anthropic.messages", {"messages": [{"role": "user", "content": [{"type": "tool_result", "Content": []}]}]}),
+        ("anthropic.messages", {"tools": [{"Type": "bash_20250124", "name": "x"}]}),
+    ],
+)
+def test_a_key_that_differs_from_the_apis_in_case_only_is_refused_at_every_depth(
+    api: str, changed: dict[str, Any]
+) -> None:
+    problem = _inspect({**CHAT, **changed}, api=api).problem
+    assert problem is not None
+    assert problem.code in ("ambiguous_key", "duplicate_key")
+
+
+def test_fallback_models_are_told_to_policy() -> None:
+    call = Call("POST", "/api/v1/chat/completions", "openrouter.ai")
+    assert codec_for(call).request({**CHAT, "models": ["a", "b"]}).fallback_models == ("a", "b")
+    with pytest.raises(ClientError):
+        codec_for(call).request({**CHAT, "models": ["a", 5]})
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/gpt-5-large/chat/completions", "gpt-5-large"),
+        ("/v1/engines/gpt-5-large/chat/completions", "gpt-5-large"),
+        ("/v1/chat/completions", "gpt-4o"),
+    ],
+)
+def test_where_the_path_names_the_model_policy_judges_that_one(path: str, model: str) -> None:
+    body = json.dumps(CHAT).encode()
+    route = Route("r", "azure.ai.openai", "h", Mode.ENFORCE, Credentials.INJECT, PrincipalSource.API_KEY)
+    call = Call("POST", path, "h", "application/json")
+    judgement = Judgement(exchange_id="x", route=route, principal=Principal(), call=call, codec=codec_for(call))
+    judgement.begin(body, body_bytes=len(body))
+    (asked,) = judgement.receive(Inspected(*inspect_body("openai.chat", body, None, None, Limits())), 1)
+    assert isinstance(asked, AskPolicy)
+    assert orjson.loads(asked.document)["request"]["model"] == model
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/embeddings%3F/chat/completions",
+        "/v1/embeddings%23/chat/completions",
+        "/v1/embeddings;a/chat/completions",
+        "/v1/x%00/chat/completions",
+        "/v1//chat/completions",
+        "/v1/x%0a/v1/messages",
+        "/v1/files%2520/v1/messages",
+    ],
+)
+def test_a_path_that_another_server_could_cut_is_spoken_in_no_api(path: str) -> None:
+    assert codec_for(Call("POST", path, "h")).api == "opaque"
+
+
+# ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_made_up_key_in_another_header_hides_no_caller() -> None:
+    owner = Principal(PrincipalSource.PROVIDER_KEY, caller="app", team="search")
+    directory = Directory({(PrincipalSource.PROVIDER_KEY, fingerprint("k", "sk-own")): owner}, "k")
+    route = Route("r", "anthropic", "h", Mode.SHADOW, Credentials.PASSTHROUGH, PrincipalSource.PROVIDER_KEY)
+    for headers in (
+        {"x-api-key": "sk-own"},
+        {"authorization": "Bearer made-up", "x-api-key": "sk-own"},
+        {"authorization": "Bearer sk-own", "api-key": "made-up"},
+    ):
+        assert directory.identify(route, headers, {}, None) == owner
+    nobody = directory.identify(route, {"authorization": "Bearer made-up", "api-key": "other"}, {}, None)
+    assert (nobody.team, nobody.fingerprint) == (None, fingerprint("k", "made-up"))
