@@ -69,8 +69,8 @@ class FindingRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     end: int
     score: float
     action: str
-    """`redact` or `would_redact` (in what is forwarded), `mask` (in the archive only; so it is when the exchange was denied
-    for it) or `allow`."""
+    """`redact` or `would_redact` (in what is forwarded), `mask` (in the archive only, also when the exchange was
+    denied for it) or `allow`."""
 
 
 class ReasonRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

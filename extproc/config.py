@@ -1,7 +1,9 @@
-"""`headgate.yaml` and the teams file: typed, closed (unknown fields are errors), read here and nowhere else.
+"""`headgate.yaml`: typed, closed (unknown fields are errors), read here and nowhere else (the teams file: `teams`).
 
 What users write is in these pydantic models; what the request path uses (`Route`, `Limits`, `Directory`) is made from
 them and is a different type. Every error names the file, the field and what is expected, and stops start-up.
+
+Longer than other modules, because all settings are to be seen in one place.
 """
 
 from __future__ import annotations
@@ -398,68 +400,6 @@ class Configuration(Settings):
         )
 
 
-class Caller(Settings):
-    """One app, person or workload, with exactly one proof."""
-
-    id: Identifier = Field(description="Unique; `caller` of the rows")
-    api_key: Secret | None = Field(None, description="Client key that Envoy's api_key_auth filter checks")
-    jwt_subject: str | None = Field(None, description="`sub` of a token that Envoy's jwt_authn filter verified")
-    certificate: str | None = Field(None, description="URI SAN of the client certificate, e.g. spiffe://…")
-    provider_key: str | None = Field(
-        None, pattern=r"^[0-9a-f]{32}$", description="Fingerprint of the provider key (`headgate key fingerprint`)"
-    )
-    user: str | None = Field(None, description="Person behind the caller; `user_id` of the rows")
-    workload: str | None = Field(None, description="Application behind the caller")
-
-    @model_validator(mode="after")
-    def _one_proof(self) -> Caller:
-        proofs = (self.api_key, self.jwt_subject, self.certificate, self.provider_key)
-        if sum(x is not None for x in proofs) != 1:
-            raise ValueError("give exactly one of api_key, jwt_subject, certificate, provider_key")
-        return self
-
-
-class Project(Settings):
-    name: Identifier = Field(description="`project` of the rows")
-    environment: Identifier = Field("production", description="`environment` of the rows, and input to policy")
-    cost_center: str | None = Field(None, description="Who pays; default: the team's")
-    callers: tuple[Caller, ...] = Field((), description="Apps, people and workloads of the project")
-
-
-class Team(Settings):
-    name: Identifier = Field(description="`team` of the rows, and the key of its settings in policies/data/data.yaml")
-    cost_center: str | None = Field(None, description="Who pays for projects without a cost centre of their own")
-    projects: tuple[Project, ...] = Field(description="What the team works on")
-
-
-class Teams(Settings):
-    """The teams file."""
-
-    teams: tuple[Team, ...] = Field(description="Every team that may call")
-
-    @model_validator(mode="after")
-    def _unique(self) -> Teams:
-        seen: set[tuple[str, str]] = set()
-        for _, _, caller in self.callers():
-            for kind, value in (
-                ("id", caller.id),
-                ("jwt_subject", caller.jwt_subject),
-                ("certificate", caller.certificate),
-                ("provider_key", caller.provider_key),
-            ):
-                if value is None:
-                    continue
-                if (kind, value) in seen:
-                    raise ValueError(f"callers: {kind} {value!r} is used twice")
-                seen.add((kind, value))
-        return self
-
-    def callers(self) -> list[tuple[Team, Project, Caller]]:
-        return [
-            (team, project, caller) for team in self.teams for project in team.projects for caller in project.callers
-        ]
-
-
 def _read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -479,10 +419,10 @@ def _located(path: Path, error: ValidationError) -> OperatorError:
     return OperatorError("config_invalid", "\n".join(lines))
 
 
-_Model = TypeVar("_Model", bound=Settings)
+ModelT = TypeVar("ModelT", bound=Settings)
 
 
-def _load(model: type[_Model], path: Path) -> _Model:
+def load_settings(model: type[ModelT], path: Path) -> ModelT:
     try:
         return model.model_validate(_read_yaml(path) or {}, context={"base": path.resolve().parent})
     except ValidationError as error:
@@ -491,9 +431,4 @@ def _load(model: type[_Model], path: Path) -> _Model:
 
 def load(path: Path) -> Configuration:
     """Read and check `headgate.yaml`. Raises `OperatorError` with every fault, one a line: file, field, expectation."""
-    return _load(Configuration, path)
-
-
-def load_teams(path: Path) -> Teams:
-    """Read and check the teams file. Raises `OperatorError` likewise."""
-    return _load(Teams, path)
+    return load_settings(Configuration, path)

@@ -23,7 +23,7 @@ from capture.errors import SpoolUnusable
 from capture.spool.writer import SpoolWriter
 from extproc import wire
 from extproc.codecs import codec_for
-from extproc.config import Configuration, Teams, load_teams
+from extproc.config import Configuration
 from extproc.errors import OperatorError
 from extproc.memory import MemoryBudget
 from extproc.model import Principal, PrincipalSource
@@ -33,6 +33,7 @@ from extproc.pricing import preload, price
 from extproc.principal import Directory
 from extproc.recorder import Recorder
 from extproc.servicer import Servicer
+from extproc.teams import Teams, load_teams
 from extproc.telemetry import Metrics, configure_logs, serve_metrics
 from extproc.transport.grpc_aio import GrpcAioTransport
 from extproc.workers import Workers, scanner

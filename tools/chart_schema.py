@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from extproc.config import Configuration, Teams
+from extproc.config import Configuration
+from extproc.teams import Teams
 
 SCHEMA: Final = Path(__file__).resolve().parents[1] / "helm" / "values.schema.json"
 SET_BY_THE_CHART: Final[Mapping[str, frozenset[str]]] = {

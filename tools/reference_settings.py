@@ -27,7 +27,8 @@ A limit carries its unit in its name, and its line says what happens beyond it.
 
 
 def settings_page() -> str:
-    from extproc.config import Configuration, Secret, Teams
+    from extproc.config import Configuration, Secret
+    from extproc.teams import Teams
 
     lines = [_INTRO]
     for title, model in (("headgate.yaml", Configuration), ("The teams file", Teams)):

@@ -41,7 +41,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    from extproc.config import load_teams
+    from extproc.teams import load_teams
 
     path = find_config(arguments.config)
     settings = load_config(arguments)
@@ -54,7 +54,8 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def run_schema(arguments: argparse.Namespace) -> int:
-    from extproc.config import Configuration, Teams
+    from extproc.config import Configuration
+    from extproc.teams import Teams
 
     model = Teams if arguments.teams else Configuration
     print(json.dumps(model.model_json_schema(), indent=2))
@@ -62,8 +63,8 @@ def run_schema(arguments: argparse.Namespace) -> int:
 
 
 def run_envoy_config(arguments: argparse.Namespace) -> int:
-    from extproc.config import load_teams
     from extproc.envoy_config import RenderOptions, render, to_yaml, validate
+    from extproc.teams import load_teams
 
     settings = load_config(arguments)
     if arguments.run_dir is not None:

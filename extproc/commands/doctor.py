@@ -76,7 +76,7 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _teams(configuration: Configuration) -> Finding:
-    from extproc.config import load_teams
+    from extproc.teams import load_teams
 
     callers = load_teams(configuration.teams).callers()
     for _, _, caller in callers:

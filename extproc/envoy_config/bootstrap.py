@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from extproc.config import Configuration, Teams
+from extproc.config import Configuration
 from extproc.envoy_config.clusters import UpstreamAddress, clusters, secrets
 from extproc.envoy_config.listener import listener
 from extproc.envoy_config.names import Node, any_of
+from extproc.teams import Teams
 
 
 @dataclass(frozen=True, slots=True)

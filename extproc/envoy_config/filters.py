@@ -6,7 +6,7 @@ that is on unless a route says otherwise: a route that somebody adds by hand is 
 
 from __future__ import annotations
 
-from extproc.config import Configuration, RouteSettings, Teams
+from extproc.config import Configuration, RouteSettings
 from extproc.envoy_config.names import (
     API_KEY_FILTER,
     ATTEMPT_HEADER,
@@ -27,6 +27,7 @@ from extproc.envoy_config.names import (
     seconds,
 )
 from extproc.model import Credentials, Mode
+from extproc.teams import Teams
 
 MESSAGE_TIMEOUT_MARGIN_MS = 500
 """On top of what policy and inspection may take: spool writes and scheduling."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from extproc.config import Configuration, ListenerTls, Teams
+from extproc.config import Configuration, ListenerTls
 from extproc.envoy_config.filters import early_strip, filter_chain
 from extproc.envoy_config.local_reply import local_reply
 from extproc.envoy_config.names import (
@@ -17,6 +17,7 @@ from extproc.envoy_config.names import (
     seconds,
 )
 from extproc.envoy_config.routes import route_configuration
+from extproc.teams import Teams
 
 BUFFER_MARGIN_BYTES: Final = 1024 * 1024
 """A body of exactly `limits.body_bytes_max` still fits; the sidecar, not Envoy, says what is too large by little."""

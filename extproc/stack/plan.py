@@ -17,12 +17,13 @@ from typing import Any, Final
 
 import yaml
 
-from extproc.config import SOCKET_PATH_BYTES_MAX, Configuration, Provider, ProviderCredential, Secret, load, load_teams
+from extproc.config import SOCKET_PATH_BYTES_MAX, Configuration, Provider, ProviderCredential, Secret, load
 from extproc.envoy_config import UpstreamAddress
 from extproc.errors import DependencyError, OperatorError
 from extproc.model import Credentials
 from extproc.stack.replayed import replay_additions
 from extproc.stack.tools import find_envoy, pinned_opa
+from extproc.teams import load_teams
 
 LONGEST_SOCKET_NAME: Final = "envoy-admin.sock"
 SIMULATED_KEY: Final = "simulated-provider-key"

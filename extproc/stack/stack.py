@@ -21,13 +21,13 @@ from typing import Any, Final
 
 from capture.status import STATUS_FOLDER
 from extproc import policy_tools
-from extproc.config import load_teams
 from extproc.envoy_config import RenderOptions, render, to_yaml
 from extproc.errors import DependencyError, OperatorError
 from extproc.stack.child import Child, Program
 from extproc.stack.plan import Plan, as_yaml
 from extproc.stack.ready import POLL_S, accepts, answers, ask, wait_until
 from extproc.stack.watchdog import Watchdog
+from extproc.teams import load_teams
 
 READY_S_MAX: Final = 30.0
 DRAIN_S_MAX: Final = 10.0

@@ -1,4 +1,4 @@
-"""SQL that hides a write inside a reading statement: the archive's folders are open to the engine, so it must not pass."""
+"""SQL that hides a write inside a reading statement: the engine may write there, so it must not pass."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ import yaml
 
 from capture.database import Database
 from extproc.cli import parser
-from extproc.config import Configuration, Teams
+from extproc.config import Configuration
 from extproc.policy_tools import check
+from extproc.teams import Teams
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, name_of
 
 BY_HAND = ("README.md", "CONTRIBUTING.md", "docs/analysts.md", "docs/platform.md", "docs/security.md")

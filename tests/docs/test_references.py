@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from capture.columns import Tree, schema
-from extproc.config import Configuration, Teams
+from extproc.config import Configuration
+from extproc.teams import Teams
 from extproc.telemetry import Metrics
 from tests.docs.pages import ROOT
 from tools import references

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from extproc.config import Configuration, load, load_teams
+from extproc.config import Configuration, load
 from extproc.errors import OperatorError
 from extproc.policy_tools import content_revision
 from extproc.stack.tools import OPA_VERSION
+from extproc.teams import load_teams
 from tests.chart import CHART, EXAMPLES, FIRST_STEPS, ROOT, Node, containers, manifests, one, pod, template
 from tests.kubelet import projected, write_atomically
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from extproc.config import Secret, load, load_teams
+from extproc.config import Secret, load
 from extproc.errors import OperatorError
 from extproc.model import Mode, PrincipalSource
+from extproc.teams import load_teams
 
 EXAMPLE = Path(__file__).parents[2] / "envoy" / "headgate.yaml"
 

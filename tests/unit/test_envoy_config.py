@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.config import Configuration, Teams, load, load_teams
+from extproc.config import Configuration, load
 from extproc.envoy_config import RenderOptions, UpstreamAddress, render, to_yaml, validate
 from extproc.errors import OperatorError
 from extproc.stack.tools import find_envoy
+from extproc.teams import Teams, load_teams
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "envoy" / "headgate.yaml"

@@ -11,7 +11,8 @@ from extproc.model import Cost, RequestFacts, ResponseFacts, UsageSource
 
 HALF_A_PAIR = b"\\ud800"
 
-CHAT = b"""{"id": "a%s", "model": "m%s", "choices": [{"index": 0, "finish_reason": "stop%s", "message": {"content": "hi",
+CHAT = b"""{"id": "a%s", "model": "m%s", "choices": [{"index": 0, "finish_reason": "stop%s",
+"message": {"content": "hi",
 "tool_calls": [{"id": "1", "function": {"name": "f%s", "arguments": "{}"}}]}}], "usage": {"prompt_tokens": 3,
 "completion_tokens": 1}}"""
 MESSAGE = b"""{"type": "message", "id": "a%s", "model": "m%s", "stop_reason": "stop%s", "content": [{"type": "tool_use",
