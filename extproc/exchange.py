@@ -482,6 +482,7 @@ class Exchange:
         self._replies.silence(self._now_ns)
         self._request.release()
         self._response.release()
+        self._response.release_decoder()
         return (Finished(),)
 
     def _enforced(self) -> bool:

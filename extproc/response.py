@@ -36,6 +36,8 @@ class ResponseTrack:
         self._allowed: bool | None = None
         self._dropped_state = "unjudged"
         self._over_limit = False
+        self._decoder_bytes = 0
+        """Of the memory budget, for what the decoder holds."""
 
     def start(
         self, *, status: int, content_type: str | None, content_encoding: str | None, codec_decoder: ResponseDecoder
@@ -93,6 +95,11 @@ class ResponseTrack:
         self._memory.give(len(self._pending))
         self._pending = bytearray()
 
+    def release_decoder(self) -> None:
+        """What the decoder held is read, or let go."""
+        self._memory.give(self._decoder_bytes)
+        self._decoder_bytes = 0
+
     def take_part(self, at_ns: int, *, at_least: int = 0) -> ResponsePart | None:
         """The next part frame, when `at_least` bytes are pending (0: whatever there is, the bare head included)."""
         if self._allowed is None or not self.has_pending or len(self._pending) < at_least:
@@ -140,9 +147,22 @@ class ResponseTrack:
             return
         if plain:
             self.decoder.feed(plain)
+            self._account()
+
+    def _account(self) -> None:
+        """A JSON answer is held until its end to be read: that counts as held, whatever is kept for the archive."""
+        assert self.decoder is not None
+        more = self.decoder.held_bytes - self._decoder_bytes
+        if more <= 0:
+            self._memory.give(-more)
+        elif not self._memory.take(more):
+            self._stop_decoding("response_too_large")
+            return
+        self._decoder_bytes += more
 
     def _stop_decoding(self, code: str) -> None:
         """Usage can no longer be read from what passes; the bytes are kept all the same."""
         self.warnings.append(code)
         self._coding = None
         self.decoder = None
+        self.release_decoder()

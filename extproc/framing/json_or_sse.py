@@ -33,8 +33,8 @@ class JsonOrSse:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of JSON that wait for the end."""
-        return self._held_bytes
+        """Bytes of JSON that wait for the end, or of an event that waits for its own."""
+        return self._held_bytes + self._events.held_bytes
 
     @property
     def unknown_lines(self) -> int:

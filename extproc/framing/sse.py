@@ -52,6 +52,11 @@ class SseParser:
         self._start: bytes | None = b""
         """The first bytes, until it is known whether they are a byte order mark; then None."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the event that is not complete yet."""
+        return self._line_bytes + self._data_bytes
+
     def feed(self, data: bytes) -> list[SseEvent]:
         """Events completed by `data`."""
         if self._start is not None:
