@@ -10,10 +10,11 @@ import hashlib
 
 from capture.record import ResponsePart
 from extproc.codec import ResponseDecoder
+from extproc.codecs import opaque
 from extproc.errors import HeadgateError
 from extproc.framing.content_encoding import ContentDecoder, decoder
 from extproc.memory import MemoryBudget
-from extproc.model import Limits
+from extproc.model import Limits, RequestFacts
 
 
 class ResponseTrack:
@@ -164,5 +165,5 @@ class ResponseTrack:
         """Usage can no longer be read from what passes; the bytes are kept all the same."""
         self.warnings.append(code)
         self._coding = None
-        self.decoder = None
+        self.decoder = opaque.CODEC.response(status=0, content_type=None, request=RequestFacts())
         self.release_decoder()
