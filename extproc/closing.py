@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from capture.record import Closed
 from extproc import frames
 from extproc.events import StreamContext
+from extproc.inspection import WITHHELD_NAME
 from extproc.judgement import Judgement
-from extproc.model import Cost, RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.model import Cost, Inspection, RequestFacts, ResponseFacts, Usage, UsageSource
 from extproc.request import RequestTrack
 from extproc.response import ResponseTrack
 
@@ -79,7 +80,7 @@ class Outcome:
             http_status=response.http_status,
             error_type=self.error_type,
             attempts=self.attempts,
-            facts=facts,
+            facts=_without_echoes(facts, judgement.inspection),
             cost=cost,
             keep_text=judgement.verdict is not None and judgement.verdict.keep_response,
             response_bytes=response.total_bytes,
@@ -93,6 +94,15 @@ class Outcome:
             ),
             dropped_bytes=response.dropped_bytes + dropped_bytes,
         )
+
+
+def _without_echoes(facts: ResponseFacts, inspection: Inspection) -> ResponseFacts:
+    """A provider says the request's names again: what was left out there is left out here."""
+    if any(finding.field == "/model" for finding in inspection.findings):
+        facts = replace(facts, model=None)
+    if WITHHELD_NAME in inspection.facts.tools:
+        facts = replace(facts, tool_calls=(WITHHELD_NAME,) * len(facts.tool_calls))
+    return facts
 
 
 def _with_input_estimate(facts: ResponseFacts, request: RequestFacts) -> ResponseFacts:

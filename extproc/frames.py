@@ -21,7 +21,10 @@ from extproc.model import (
 )
 from extproc.redaction import storable_fields
 
+_METHOD_CHARS_MAX = 32
 _PATH_CHARS_MAX = 512
+_HEADER_CHARS_MAX = 256
+"""A content type or coding is shorter; beyond, it is the client's own text in the place of one."""
 _FINDINGS_LISTED_MAX = 1_000
 
 
@@ -53,7 +56,7 @@ def opened(
         route=route.name,
         mode=route.mode.value,
         credentials=route.credentials.value,
-        method=call.method or None,
+        method=call.method[:_METHOD_CHARS_MAX] or None,
         path=call.path[:_PATH_CHARS_MAX] or None,
         host=call.host or None,
         provider=route.provider,
@@ -118,8 +121,8 @@ def request(
         findings_truncated=inspection.findings_truncated or len(inspection.findings) > _FINDINGS_LISTED_MAX,
         retention_class=decision.obligations.retention_class,
         capture_level=decision.obligations.capture.value,
-        content_type=call.content_type,
-        content_encoding=call.content_encoding,
+        content_type=_short(call.content_type),
+        content_encoding=_short(call.content_encoding),
         body=body,
         body_bytes=body_bytes,
         body_sha256=body_sha256,
@@ -201,6 +204,10 @@ def closed(
         warnings=warnings,
         dropped_bytes=dropped_bytes,
     )
+
+
+def _short(header: str | None) -> str | None:
+    return header and header[:_HEADER_CHARS_MAX]
 
 
 def _utf8(text: str) -> str:
