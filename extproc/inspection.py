@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -27,11 +27,10 @@ from extproc.framing.json_strings import (
     replace_strings,
     string_at,
     string_tokens,
-    value_at,
     walk,
 )
 from extproc.framing.tolerant_json import utf8_size
-from extproc.media import media_type_or_none
+from extproc.media import is_encrypted, is_payload, media_type_or_none
 from extproc.model import Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
 from extproc.redaction import FreshNames, Span, redact_text
 
@@ -42,6 +41,9 @@ BUDGET_STRING_BYTES = 256
 MEMO_CHARS_MAX = 64
 MEMO_MAX = 4_096
 """Short strings (roles, types, keys) repeat: their hits are remembered, for so many different ones per body."""
+VALUE_CHARS_MIN, VALUE_CHARS_MAX = 7, 256
+"""A value of this length is looked at together with its key: shorter than a telephone number, or longer than a key that
+was issued, it is none."""
 REWRITE_DEPTH_MAX = 1_000
 """Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
 
@@ -52,24 +54,6 @@ WITHHELD_NAME = "(withheld)"
 """Every tool's name where something was found in one: which of them it was is not worth a look."""
 _TOOLS = ("/tools/", "/functions/")
 _NAMES = ("/name", "/type")
-
-_PAYLOAD_CHARS_MIN = 128
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
-_DATA_URL_HEAD_CHARS_MAX = 512
-
-_ENCRYPTED = re.compile(
-    r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
-    r"(signature|data|encrypted_content|encrypted_index)"
-)
-_ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
-    "thinking": frozenset({"signature"}),
-    "redacted_thinking": frozenset({"data"}),
-    "web_search_result": frozenset({"encrypted_content"}),
-    "web_search_result_location": frozenset({"encrypted_index"}),
-    "reasoning.encrypted": frozenset({"data"}),
-    "reasoning.text": frozenset({"signature"}),
-}
-"""Block type → keys whose value only the provider that made it can read."""
 
 
 class Scanner(Protocol):
@@ -293,17 +277,28 @@ class _Findings:
         payload_fields = frozenset(part.field for part in uninspected)
         for place, is_key, text in walk(document):
             self._spend(len(text))
-            if payload_fields and not is_key and _is_payload(text, place, payload_fields):
+            if payload_fields and not is_key and is_payload(text, place, payload_fields):
                 continue
-            matches = self._matches(text)
+            matches = self._matches(text) or self._named_by_its_key(text, place, is_key=is_key)
             # A tool's arguments are JSON in a string: what they escape, the tool will read without its escapes.
             deeper = list(self._behind_escapes(text.encode(), matches)) if "\\" in text and '"' in text else ()
             if matches or deeper:
                 where = pointer(place, is_key=is_key)
-                if is_key or not _is_encrypted(document, where, text):
+                if is_key or not is_encrypted(document, where, text):
                     for hits, span in deeper:
                         self._keep(hits, where, whole=span)
                     self._keep(matches, where)
+
+    def _named_by_its_key(self, text: str, place: Place, *, is_key: bool) -> Sequence[ScannedSpan]:
+        """Hits in what only its key makes a hit: `{"api_key": "…"}` in a tool's input, as `api_key: …` in text."""
+        if is_key or place is None or not VALUE_CHARS_MIN <= len(text) <= VALUE_CHARS_MAX:
+            return ()
+        key = place[1]
+        if type(key) is not str or len(key) > MEMO_CHARS_MAX or "\n" in key:
+            return ()
+        before = f"{key}: ".encode()
+        hits = self._scanner.scan(before + text.encode(), self._budget)
+        return [_shifted(hit, len(before)) for hit in hits if hit.start >= len(before)]
 
     def _spend(self, size_bytes: int) -> None:
         self._unasked_bytes += size_bytes + BUDGET_STRING_BYTES
@@ -335,6 +330,21 @@ class _Findings:
             self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
 
 
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A `ScannedSpan`."""
+
+    entity: str
+    data_class: str
+    start: int
+    end: int
+    score: float
+
+
+def _shifted(hit: ScannedSpan, by: int) -> ScannedSpan:
+    return _Hit(hit.entity, hit.data_class, hit.start - by, hit.end - by, hit.score)
+
+
 def _storable_names(facts: RequestFacts, findings: Sequence[Finding]) -> RequestFacts:
     """Without what is no name: too long, or something was found in it."""
     fields = {finding.field for finding in findings}
@@ -349,35 +359,6 @@ def _storable_names(facts: RequestFacts, findings: Sequence[Finding]) -> Request
     if any(field.startswith(_TOOLS) and field.endswith(_NAMES) for field in fields):
         facts = replace(facts, tools=(WITHHELD_NAME,) * len(facts.tools))
     return facts
-
-
-def _is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
-    """Is this the base64 of a part that is reported as uninspected? Text in its stead is scanned."""
-    if len(text) < _PAYLOAD_CHARS_MIN:
-        return False
-    begin = 0
-    if text[:5].lower() == "data:":
-        head = text[:_DATA_URL_HEAD_CHARS_MAX].partition(",")[0]
-        if not head.lower().endswith(";base64"):
-            return False
-        begin = len(head) + 1
-    if not _BASE64.fullmatch(text, begin):
-        return False
-    where = pointer(place)
-    while where not in payload_fields:
-        if not where:
-            return False
-        where = where.rpartition("/")[0]
-    return True
-
-
-def _is_encrypted(document: Any, where: str, text: str) -> bool:
-    """Is this a blob that the provider made for itself, in the place where it belongs?"""
-    match = _ENCRYPTED.fullmatch(where)
-    if match is None or not _BASE64.fullmatch(text):
-        return False
-    block = value_at(document, where.rpartition("/")[0])
-    return match[1] in _ENCRYPTED_KEYS.get(str(block.get("type")) if type(block) is dict else "", ())
 
 
 def _document_of(body: bytes, by_field: Mapping[str, object]) -> Any:

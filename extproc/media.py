@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from extproc.errors import ClientError
+from extproc.framing.json_strings import Place, pointer, value_at
 from extproc.model import UninspectedPart
 
 PARTS_MAX = 10_000
@@ -12,6 +15,23 @@ PARTS_MAX = 10_000
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 _DATA_URL_HEAD_CHARS_MAX = 512
+
+_PAYLOAD_CHARS_MIN = 128
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
+
+_ENCRYPTED = re.compile(
+    r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
+    r"(signature|data|encrypted_content|encrypted_index)"
+)
+_ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
+    "thinking": frozenset({"signature"}),
+    "redacted_thinking": frozenset({"data"}),
+    "web_search_result": frozenset({"encrypted_content"}),
+    "web_search_result_location": frozenset({"encrypted_index"}),
+    "reasoning.encrypted": frozenset({"data"}),
+    "reasoning.text": frozenset({"signature"}),
+}
+"""Block type → keys whose value only the provider that made it can read."""
 
 
 class Parts(list[UninspectedPart]):
@@ -45,3 +65,32 @@ def media_type_or_none(text: str) -> str | None:
     """`text` in lower case when it is a media type without parameters (RFC 9110 §8.3.1), else None."""
     named = text.strip().lower()
     return named if _MEDIA_TYPE.fullmatch(named) else None
+
+
+def is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
+    """Is this the base64 of a part that is reported as uninspected? Text in its stead is scanned."""
+    if len(text) < _PAYLOAD_CHARS_MIN:
+        return False
+    begin = 0
+    if text[:5].lower() == "data:":
+        head = text[:_DATA_URL_HEAD_CHARS_MAX].partition(",")[0]
+        if not head.lower().endswith(";base64"):
+            return False
+        begin = len(head) + 1
+    if not _BASE64.fullmatch(text, begin):
+        return False
+    where = pointer(place)
+    while where not in payload_fields:
+        if not where:
+            return False
+        where = where.rpartition("/")[0]
+    return True
+
+
+def is_encrypted(document: Any, where: str, text: str) -> bool:
+    """Is this a blob that the provider made for itself, in the place where it belongs?"""
+    match = _ENCRYPTED.fullmatch(where)
+    if match is None or not _BASE64.fullmatch(text):
+        return False
+    block = value_at(document, where.rpartition("/")[0])
+    return match[1] in _ENCRYPTED_KEYS.get(str(block.get("type")) if type(block) is dict else "", ())

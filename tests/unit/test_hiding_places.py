@@ -251,3 +251,29 @@ def test_a_made_up_key_in_another_header_hides_no_caller() -> None:
         assert directory.identify(route, headers, {}, None) == owner
     nobody = directory.identify(route, {"authorization": "Bearer made-up", "api-key": "other"}, {}, None)
     assert (nobody.team, nobody.fingerprint) == (None, fingerprint("k", "made-up"))
+
+
+# ── values that only their key tells ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("given", "entity"),
+    [
+        ({"api_key": "aB3dE5fG7hJ9kL1mN2pQ"}, "API_KEY"),
+        ({"ssn": "536221234"}, "US_SSN"),
+        ({"phone": "030 1234567"}, "PHONE_NUMBER"),
+    ],
+)
+def test_a_value_that_its_key_tells_is_found_in_a_tools_input(given: dict[str, str], entity: str) -> None:
+    block = {"type": "tool_use", "id": "1", "name": "f", "input": given}
+    body = json.dumps({**CHAT, "max_tokens": 1, "messages": [{"role": "assistant", "content": [block]}]}).encode()
+    inspection = _inspect(body, api="anthropic.messages")
+    (key,) = given
+    where = f"/messages/0/content/0/input/{key}"
+    assert _entities(inspection) == [(entity, where)]
+    rewritten = orjson.loads(rewrite_request(body, inspection.findings, {entity}))
+    assert rewritten["messages"][0]["content"][0]["input"] == {key: f"<{entity}>"}
+
+
+def test_a_value_under_a_key_that_tells_nothing_is_only_a_value() -> None:
+    assert _inspect({**CHAT, "metadata": {"trace": "aB3dE5fG7hJ9kL1mN2pQ", "order": "536221234"}}).findings == ()
