@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -277,7 +278,8 @@ def test_a_provider_that_dies_is_told_by_the_access_log_service(gate: Gate) -> N
 
 def test_a_request_that_ends_well_is_not_in_the_access_log_service(gate: Gate) -> None:
     assert gate.send("POST", "/openai/v1/chat/completions", SEARCH_KEY, CHAT).status == 200
-    gate.send("POST", "/openai/v1/chat/completions", {**SEARCH_KEY, "x-sim-abort-after-chunks": "0"}, CHAT)
+    with contextlib.suppress(http.client.HTTPException):  # an answer of Envoy's, or half of one: both end badly
+        gate.send("POST", "/openai/v1/chat/completions", {**SEARCH_KEY, "x-sim-abort-after-chunks": "0"}, CHAT)
     gate.seen.wait_for(lambda me: me.logged)
     assert len(gate.seen.logged) == 1
 
