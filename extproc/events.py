@@ -215,6 +215,8 @@ class Inspect:
     body: bytes = field(repr=False)
     content_type: str | None
     content_encoding: str | None
+    caller: str = ""
+    """Whose turn it takes when there is not a worker for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class Rewrite:
     body: bytes = field(repr=False)
     findings: tuple[Finding, ...]
     entity_sets: tuple[frozenset[str], ...]
+    caller: str = ""
+    """As in `Inspect`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,10 @@ class Judgement:
         self._rewrite_failed = False
 
     @property
+    def _caller(self) -> str:
+        return self.principal.caller or self.principal.fingerprint or f"route {self.route.name}"
+
+    @property
     def begun(self) -> bool:
         return self._state is not _State.NEW
 
@@ -135,7 +139,7 @@ class Judgement:
             return self._ask()
         self._body = body
         self._state = _State.INSPECTING
-        return (Inspect(self.codec, body, self.call.content_type, self.call.content_encoding),)
+        return (Inspect(self.codec, body, self.call.content_type, self.call.content_encoding, self._caller),)
 
     def expects(self, event: Event) -> bool:
         return isinstance(event, _EXPECTED.get(self._state, ()))
@@ -202,7 +206,7 @@ class Judgement:
         self._state = _State.REWRITING
         body = self._plain_body()
         assert body is not None
-        return (Rewrite(body, self.inspection.findings, self._entity_sets),)
+        return (Rewrite(body, self.inspection.findings, self._entity_sets, self._caller),)
 
     def _refusal(self, decision: Decision) -> tuple[str, str, int] | None:
         """(code, message, status) when an enforced route must not forward this, else None."""

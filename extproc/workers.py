@@ -2,6 +2,8 @@
 
 Threads would not do: JSON parsers hold the GIL, so a 64 MiB body in a thread holds the loop all the same (invariant 9).
 A job that outlives its CPU budget gives a typed answer; a worker that dies fails its jobs and is replaced.
+
+Callers take turns: who sends the dearest bodies by the dozen waits for himself, everybody else for one job of his.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import multiprocessing
 import signal
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +31,8 @@ from extproc.model import Finding, Inspection, Limits, Problem, ResponseFacts
 from extproc.scanner import Scanner
 
 _T = TypeVar("_T")
+_RESPONSES = ""
+"""The caller for whom answers are read: nobody waits for that."""
 
 
 def cpu_budget(inspect_ms_max: int) -> Callable[[], None]:
@@ -85,6 +90,42 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+class Turns:
+    """Who may use one of `places` next: each caller in turn, whatever one has waiting."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def take(self, caller: str) -> None:
+        """Returns when it is the caller's turn; `give` must follow."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give(caller)  # it was ours already
+            raise
+
+    def give(self, caller: str) -> None:
+        """The caller's place is free again: the next one's."""
+        if caller in self._waiting:
+            self._waiting.move_to_end(caller)  # behind those who came while its job ran
+        while self._waiting:
+            following, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[following] = turns
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class Workers:
     """Runs the pure jobs: small ones in place, large ones in a pool of processes."""
 
@@ -93,6 +134,7 @@ class Workers:
         self._processes = processes
         self._inline_bytes_max = inline_bytes_max
         self._pool: ProcessPoolExecutor | None = None
+        self._turns = Turns(processes)
 
     def start(self) -> None:
         """Start the pool before the first large body needs it."""
@@ -117,6 +159,7 @@ class Workers:
     async def inspect(self, effect: Inspect) -> Inspected:
         try:
             inspection, digest = await self._run(
+                effect.caller,
                 inspect_body,
                 effect.codec.api,
                 effect.body,
@@ -138,7 +181,9 @@ class Workers:
 
     async def rewrite(self, effect: Rewrite) -> Rewritten | RewriteFailed:
         try:
-            return Rewritten(await self._run(rewrite_body, effect.body, effect.findings, effect.entity_sets))
+            return Rewritten(
+                await self._run(effect.caller, rewrite_body, effect.body, effect.findings, effect.entity_sets)
+            )
         except HeadgateError as error:
             return RewriteFailed(error.code)
         except BrokenProcessPool:
@@ -146,11 +191,18 @@ class Workers:
 
     async def conclude(self, decoder: ResponseDecoder, *, complete: bool) -> ResponseFacts:
         try:
-            return await self._run(finish_decoder, decoder, complete)
+            return await self._run(_RESPONSES, finish_decoder, decoder, complete)
         except BrokenProcessPool:
             return ResponseFacts(warnings=("inspection_failed",))
 
-    async def _run(self, job: Callable[..., _T], *arguments: Any) -> _T:
+    async def _run(self, caller: str, job: Callable[..., _T], *arguments: Any) -> _T:
+        await self._turns.take(caller)
+        try:
+            return await self._run_now(job, *arguments)
+        finally:
+            self._turns.give(caller)
+
+    async def _run_now(self, job: Callable[..., _T], *arguments: Any) -> _T:
         assert self._pool is not None, "start() comes first"
         pool = self._pool
         try:
