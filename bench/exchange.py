@@ -169,11 +169,19 @@ async def _rounds(targets: dict[str, tuple[Target, dict[str, int]]], rounds: int
             seen[name]["p50_ms"].append(statistics.median(latencies) * 1e3)
             before = {part: cpu_s(pid) for part, pid in processes.items()}
             await run(target, requests=requests, connections=CONNECTIONS)
-            if "sidecar" in processes:
-                await asyncio.sleep(0.3)  # what is written after the response counts too
+            await _until_idle(processes)  # what is done after the response counts too, and must not disturb the next
             for part, pid in processes.items():
                 seen[name][f"{part}_us"].append((cpu_s(pid) - before[part]) / requests * 1e6)
     return {name: {key: statistics.median(values) for key, values in row.items()} for name, row in seen.items()}
+
+
+async def _until_idle(processes: dict[str, int]) -> None:
+    """Wait until none of them uses the CPU any more, at most 20 s: in shadow the work lags behind the client."""
+    deadline = time.monotonic() + 20
+    before = -1.0
+    while (now := sum(cpu_s(pid) for pid in processes.values())) - before > 0.03 and time.monotonic() < deadline:
+        before = now
+        await asyncio.sleep(0.5)
 
 
 async def _when_up(target: Target) -> None:
