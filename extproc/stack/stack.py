@@ -8,8 +8,10 @@ stop    Envoy takes no new connections and finishes what runs → Envoy → extp
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
+import os
 import re
 import shutil
 import sys
@@ -34,6 +36,8 @@ DRAIN_S_MAX: Final = 10.0
 """How long requests that run may go on before Envoy is stopped."""
 NAMES: Final = ("upstream", "opa", "extproc", "capture", "envoy")
 """In the order of their start."""
+LOCK: Final = "up.lock"
+"""In the run folder, held as long as a stack of it runs: a second one would take the first one's sockets away."""
 
 
 class Stack:
@@ -44,6 +48,7 @@ class Stack:
         self._report = report
         self._children: dict[str, Child] = {}
         self._watchdog: Watchdog | None = None
+        self._lock: int | None = None
 
     def __enter__(self) -> Stack:
         self.start()
@@ -113,6 +118,9 @@ class Stack:
         if self._watchdog is not None:
             self._watchdog.close()
             self._watchdog = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         if self.plan.run_dir_is_temporary:
             shutil.rmtree(self.plan.run_dir, ignore_errors=True)
 
@@ -132,7 +140,9 @@ class Stack:
         plan, configuration = self.plan, self.plan.configuration
         _make_folder("run_dir", plan.run_dir)
         _make_folder("run_dir", plan.log_dir)
-        _make_folder("capture.spool_dir", configuration.capture.spool_dir)
+        if self._lock is None:
+            self._lock = _lock(plan.log_dir)
+        _make_folder("capture.spool_dir", configuration.capture.spool_dir, 0o700)
         _make_folder("capture.archive_dir", configuration.capture.archive_dir)
         _make_folder("telemetry.access_log", configuration.access_log.parent)
         plan.run_dir.chmod(0o700)
@@ -210,12 +220,25 @@ class Stack:
         return int(found.group(1)) if found else 0
 
 
-def _make_folder(setting: str, folder: Path) -> None:
-    """`mkdir -p`. Raises `OperatorError` naming the setting."""
+def _make_folder(setting: str, folder: Path, mode: int = 0o777) -> None:
+    """`mkdir -p`, `mode` for the last. Raises `OperatorError` naming the setting."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError("folder_unusable", f"{setting}: cannot make {folder}: {error.strerror}") from None
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor that holds the folder's lock until it is closed. Raises `OperatorError` when another has it."""
+    path = folder / LOCK
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        message = f"another `headgate up` runs in {folder}: stop it, or give --state DIR and --port N"
+        raise OperatorError("already_up", message) from None
+    return lock
 
 
 def _write_private(path: Path, text: str) -> None:
