@@ -37,8 +37,12 @@ SOCKET_PATH_BYTES_MAX: Final = 107
 
 def _resolved(value: Path, info: ValidationInfo) -> Path:
     """Relative paths are relative to the file they stand in."""
-    base = (info.context or {}).get("base")
-    return (base / value) if base is not None else value
+    base: Path | None = (info.context or {}).get("base")
+    if base is None:
+        return value
+    while value.parts[:1] == ("..",):  # `base` has no symbolic link, so its parent is what `..` means
+        base, value = base.parent, Path(*value.parts[1:])
+    return base / value
 
 
 def _from_environment(value: object) -> object:
@@ -411,11 +415,16 @@ def _read_yaml(path: Path) -> Any:
         raise OperatorError("config_syntax", f"{path}{line}: not valid YAML") from None
 
 
+_PLAIN_WORDS: Final = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+"""In place of Pydantic's words for its own kinds of error."""
+
+
 def _located(path: Path, error: ValidationError) -> OperatorError:
     lines = []
     for item in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-        lines.append(f"{path}: {where}: {item['msg'].removeprefix('Value error, ')}")
+        where = ".".join(str(part) for part in item["loc"])
+        says = _PLAIN_WORDS.get(item["type"], item["msg"].removeprefix("Value error, "))
+        lines.append(f"{path}: {where}: {says}" if where else f"{path}: {says}")
     return OperatorError("config_invalid", "\n".join(lines))
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from extproc.config import Identifier, Secret, Settings, load_settings
+from extproc.errors import OperatorError
+
+_FINGERPRINT: Final = "^[0-9a-f]{32}$"
 
 
 class Caller(Settings):
@@ -17,10 +22,19 @@ class Caller(Settings):
     jwt_subject: str | None = Field(None, description="`sub` of a token that Envoy's jwt_authn filter verified")
     certificate: str | None = Field(None, description="URI SAN of the client certificate, e.g. spiffe://…")
     provider_key: str | None = Field(
-        None, pattern=r"^[0-9a-f]{32}$", description="Fingerprint of the provider key (`headgate key fingerprint`)"
+        None,
+        description="Fingerprint of the provider key (`headgate key fingerprint`)",
+        json_schema_extra={"pattern": _FINGERPRINT},  # for editors; the validator has the better words
     )
     user: str | None = Field(None, description="Person behind the caller; `user_id` of the rows")
     workload: str | None = Field(None, description="Application behind the caller")
+
+    @field_validator("provider_key")
+    @classmethod
+    def _a_fingerprint(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(_FINGERPRINT, value) is None:
+            raise ValueError("expected a fingerprint, 32 hexadecimal digits: `headgate key fingerprint` prints it")
+        return value
 
     @model_validator(mode="after")
     def _one_proof(self) -> Caller:
@@ -64,6 +78,34 @@ class Teams(Settings):
                     raise ValueError(f"callers: {kind} {value!r} is used twice")
                 seen.add((kind, value))
         return self
+
+    @model_validator(mode="after")
+    def _one_caller_a_key(self) -> Teams:
+        """As far as it can be seen without reading secrets; `client_keys` sees the rest. Never names the key."""
+        seen: dict[Secret, str] = {}
+        for _, _, caller in self.callers():
+            if caller.api_key is not None:
+                other = seen.setdefault(caller.api_key, caller.id)
+                if other != caller.id:
+                    raise ValueError(f"callers: {other} and {caller.id} have the same api_key: give each its own")
+        return self
+
+    def client_keys(self) -> dict[str, str]:
+        """Client keys by caller id, read where they lie.
+
+        Raises `OperatorError` when one is not there, or when two callers share one: nobody could say who called. Envoy
+        would refuse that too, but with the key in its message.
+        """
+        keys: dict[str, str] = {}
+        owners: dict[str, str] = {}
+        for _, _, caller in self.callers():
+            if caller.api_key is not None:
+                key = keys[caller.id] = caller.api_key.read()
+                other = owners.setdefault(key, caller.id)
+                if other != caller.id:
+                    message = f"teams file: {other} and {caller.id} have the same api_key: give each its own"
+                    raise OperatorError("client_key_shared", message)
+        return keys
 
     def callers(self) -> list[tuple[Team, Project, Caller]]:
         return [

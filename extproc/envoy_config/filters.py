@@ -149,11 +149,7 @@ def _api_key_auth(teams: Teams) -> Node:
         "name": API_KEY_FILTER,
         "typed_config": any_of(
             "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
-            credentials=[
-                {"key": caller.api_key.read(), "client": caller.id}
-                for _, _, caller in teams.callers()
-                if caller.api_key is not None
-            ],
+            credentials=[{"key": key, "client": caller} for caller, key in teams.client_keys().items()],
             key_sources=[{"header": "authorization"}, {"header": "x-api-key"}],
             forwarding={"header": CLIENT_HEADER, "hide_credentials": True},
         ),

@@ -50,6 +50,12 @@ def test_the_route_table_is_what_the_request_path_needs() -> None:
     assert table["openai-shadow"].authentication is PrincipalSource.PROVIDER_KEY
 
 
+def test_a_path_above_the_file_is_written_without_dots(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = written(tmp_path / "a" / "b", document() | {"run_dir": "../../run"})
+    assert str(load(path).run_dir) == str(tmp_path / "run")
+
+
 def test_a_route_for_any_host_has_none_of_its_own(tmp_path: Path) -> None:
     settings = document()
     settings["routes"][2]["match"] = {"hosts": ["*"]}
@@ -59,7 +65,7 @@ def test_a_route_for_any_host_has_none_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        ({"listner": {}}, "listner", "not permitted"),
+        ({"listner": {}}, "listner", "there is no such field"),
         ({"listener": {"address": "8080"}}, "listener.address", "host:port"),
         ({"listener": {"address": "127.0.0.1:0"}}, "listener.address", "host:port"),
         ({"policy": {"bundle": "p", "deadline_ms": 1}}, "policy.deadline_ms", "greater than or equal to 5"),
@@ -165,7 +171,13 @@ def _teams(*callers: dict[str, Any]) -> dict[str, Any]:
         ([{"id": "x", "api_key": {"value": "k"}, "jwt_subject": "s"}], "exactly one of"),
         ([{"id": "x", "jwt_subject": "s"}, {"id": "x", "jwt_subject": "t"}], "id 'x' is used twice"),
         ([{"id": "x", "jwt_subject": "s"}, {"id": "y", "jwt_subject": "s"}], "jwt_subject 's' is used twice"),
-        ([{"id": "x", "provider_key": "sk-a-real-key"}], "pattern"),
+        ([{"id": "x", "provider_key": "sk-a-real-key"}], "callers.0.provider_key: expected a fingerprint"),
+        ([{"jwt_subject": "s"}], "callers.0.id: is missing"),
+        (
+            [{"id": "x", "api_key": {"value": "sk-a-real-key"}}, {"id": "y", "api_key": {"value": "sk-a-real-key"}}],
+            "x and y have the same api_key",
+        ),
+        ([{"id": "x", "api_key": {"env": "K"}}, {"id": "y", "api_key": {"env": "K"}}], "x and y have the same api_key"),
     ],
 )
 def test_a_wrong_teams_file_is_named_with_what_is_expected(
@@ -176,3 +188,18 @@ def test_a_wrong_teams_file_is_named_with_what_is_expected(
         load_teams(path)
     assert str(path) in caught.value.message
     assert "sk-a-real-key" not in caught.value.message
+
+
+def test_two_secrets_that_turn_out_to_be_one_client_key_are_refused_without_showing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", "the-same-key")
+    callers = [
+        {"id": "x", "api_key": {"env": "A_KEY"}},
+        {"id": "y", "api_key": {"value": "another-key"}},
+        {"id": "z", "api_key": {"value": "the-same-key"}},
+    ]
+    teams = load_teams(written(tmp_path, _teams(*callers), "teams.yaml"))
+    with pytest.raises(OperatorError, match="x and z have the same api_key") as caught:
+        teams.client_keys()
+    assert "the-same-key" not in caught.value.message
