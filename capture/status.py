@@ -41,12 +41,15 @@ def write_status(archive_dir: Path, name: str, status: ArchiveStatus) -> None:
     staged.rename(path)
 
 
+def read_status(archive_dir: Path, name: str) -> ArchiveStatus | None:
+    """The status of one archive process; None when there is none, or it is unreadable."""
+    try:
+        return msgspec.json.decode((archive_dir / STATUS_FOLDER / f"{name}.json").read_bytes(), type=ArchiveStatus)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def read_statuses(archive_dir: Path) -> list[ArchiveStatus]:
     """The statuses of all archive processes; unreadable ones are left out."""
-    found = []
-    for path in sorted((archive_dir / STATUS_FOLDER).glob("*.json")):
-        try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=ArchiveStatus))
-        except (OSError, msgspec.DecodeError):
-            continue
-    return found
+    names = sorted(path.stem for path in (archive_dir / STATUS_FOLDER).glob("*.json"))
+    return [status for name in names if (status := read_status(archive_dir, name)) is not None]

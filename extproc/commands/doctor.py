@@ -6,6 +6,7 @@ import argparse
 import http.client
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from extproc.config import Configuration
 
 PROBE_S_MAX = 5.0
+CAPTURE_SILENT_INTERVALS_MAX = 10
+"""capture writes its status at least once in a flush interval; after so many without one it is down, or hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     doctor = subparsers.add_parser(
         "doctor",
         help="is everything reachable, consistent, and really in the request path?",
-        description="Looks at OPA, extproc, Envoy, the spool and the archive, and sends a probe through Envoy.",
+        description="Looks at OPA, extproc, capture, Envoy, spool and archive, and sends a probe through Envoy.",
     )
     add_config(doctor)
     doctor.add_argument("--format", choices=("table", "json"), default="table", help="how findings are printed")
@@ -63,6 +66,7 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
         ("archive", lambda: _folder("archive", configuration.capture.archive_dir)),
         ("opa", lambda: _opa(configuration)),
         ("extproc", lambda: _extproc(configuration)),
+        ("capture", lambda: _capture(configuration)),
         ("envoy", lambda: _envoy(configuration)),
     ]
     for what, check in checks:
@@ -78,11 +82,9 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
 def _teams(configuration: Configuration) -> Finding:
     from extproc.teams import load_teams
 
-    callers = load_teams(configuration.teams).callers()
-    for _, _, caller in callers:
-        if caller.api_key is not None:
-            caller.api_key.read()
-    return Finding("teams file", good=True, says=f"{len(callers)} callers")
+    teams = load_teams(configuration.teams)
+    teams.client_keys()
+    return Finding("teams file", good=True, says=f"{len(teams.callers())} callers")
 
 
 def _folder(what: str, path: Path) -> Finding:
@@ -114,6 +116,25 @@ def _extproc(configuration: Configuration) -> Finding:
     path = configuration.extproc_socket
     good = accepts(path)
     return Finding("extproc", good, f"listens on {path}" if good else f"nobody listens on {path}", unreachable=not good)
+
+
+def _capture(configuration: Configuration) -> Finding:
+    """It listens nowhere: its status file says whether it is alive."""
+    from capture.status import STATUS_FOLDER, ArchiveStatus, read_status
+
+    settings = configuration.capture
+    status: ArchiveStatus | None = read_status(settings.archive_dir, configuration.replica_id)
+    if status is None:
+        where = settings.archive_dir / STATUS_FOLDER / f"{configuration.replica_id}.json"
+        return Finding("capture", good=False, says=f"there is no {where}: does it run?", unreachable=True)
+    silent_s = time.time() - status.at
+    if silent_s > CAPTURE_SILENT_INTERVALS_MAX * settings.flush_interval_s:
+        return Finding("capture", good=False, says=f"silent for {silent_s:.0f} s: down, or hangs", unreachable=True)
+    if status.error is not None:
+        return Finding("capture", good=False, says=f"its last round failed: {status.error}")
+    if status.missing:
+        return Finding("capture", good=False, says=f"{status.missing} rows are missing: the spool was damaged")
+    return Finding("capture", good=True, says=f"{status.archived} of {status.opened} exchanges archived")
 
 
 def _envoy(configuration: Configuration) -> Finding:
@@ -182,4 +203,6 @@ def _observed(configuration: Configuration, what: str) -> Finding:
     started, failed = counts.get("streams_started", 0), counts.get("streams_failed", 0)
     if started and failed * 2 > started:
         return Finding(what, good=False, says=f"{failed} of {started} observed streams failed: is extproc up?")
-    return Finding(what, good=True, says=f"observed: {started} streams so far, {failed} failed")
+    return Finding(
+        what, good=True, says=f"shadow: Envoy shows it; of all shadow routes {started} streams so far, {failed} failed"
+    )

@@ -263,3 +263,31 @@ def test_doctor_names_the_part_that_is_down(
     code, found = _doctor(stack, capsys)
     assert code == 3
     assert [what for what, (good, _) in found.items() if not good] == ["opa"]
+
+
+def test_doctor_sees_that_capture_hangs(make_stack: Callable[..., Stack], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing else shows it: capture listens nowhere, and no request waits for it."""
+    stack = make_stack(settings={"capture": {"flush_interval_s": 0.1}})
+    assert _doctor(stack, capsys)[0] == 0
+    os.kill(stack.pids["capture"], signal.SIGSTOP)
+    try:
+        until(lambda: not _doctor(stack, capsys)[1]["capture"][0])
+        code, found = _doctor(stack, capsys)
+    finally:
+        os.kill(stack.pids["capture"], signal.SIGCONT)
+    assert code == 3
+    assert [what for what, (good, _) in found.items() if not good] == ["capture"]
+
+
+def test_a_second_stack_in_the_same_folder_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:
+    first, second = (Stack(plan(EXAMPLE, state=tmp_path, port=0, concurrency=1), report=lambda _: None) for _ in "12")
+    with first:
+        with pytest.raises(OperatorError, match=r"another `headgate up` runs in .*--state DIR"):
+            second.start()
+        os.kill(first.pids["envoy"], signal.SIGKILL)  # a new Envoy needs the sockets of all others
+        until(lambda: first.child("envoy").restarts == 1)
+        first.wait_ready("envoy")
+        reply = ask(first, "POST", "/anthropic/v1/messages", {"x-api-key": "example-key-research"}, MESSAGES)
+        assert reply.status == 200
+    with second:
+        assert second.pids
