@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -57,6 +58,10 @@ class ArchiveSettings:
     """Recent conversations remembered to recognise the next turn."""
 
 
+_TREE_MODES: Final = {Tree.FACTS: 0o777, Tree.CONTENT: 0o750}
+"""Of trees that are made: text is for its owner and one group. One that is there keeps the permission it was given."""
+
+
 class Archiver:
     """Raises `OperatorError` when the spool or archive cannot be used, `ArchiveUnusable` when the spool is in use.
 
@@ -80,7 +85,7 @@ class Archiver:
         self._error: str | None = None
         try:
             for tree in Tree:
-                make_directory(settings.archive_dir / tree.value)
+                make_directory(settings.archive_dir / tree.value, mode=_TREE_MODES[tree])
             make_directory(settings.archive_dir / STATUS_FOLDER)
         except OSError as error:
             raise OperatorError(

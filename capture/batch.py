@@ -65,7 +65,7 @@ class BatchPublisher:
         self, name: BatchName, exchanges: Sequence[Joined], reader: IncarnationReader
     ) -> list[tuple[bytes, Remembered]]:
         """Publish the exchanges; returns what to remember of their conversations. Raises OSError when the disk does."""
-        make_directory(self._staging)
+        make_directory(self._staging, mode=0o700)
         files: dict[tuple[Tree, str], TreeFile] = {}
         remembered: list[tuple[bytes, Remembered]] = []
         for joined in sorted(exchanges, key=lambda exchange: (exchange.opened.at_ns, exchange.opened_offset)):

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 
-def make_directory(path: Path) -> None:
-    """Like `mkdir -p`, with every new name brought to the disk."""
+def make_directory(path: Path, *, mode: int = 0o777) -> None:
+    """Like `mkdir -p`, with every new name brought to the disk. `mode` (less the umask) is that of all that is new."""
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(mode=mode, exist_ok=True)
         sync_directory(directory.parent)
 
 

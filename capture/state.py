@@ -84,7 +84,7 @@ class StateStore:
     def __init__(self, spool_dir: Path, *, sessions_max: int) -> None:
         self._directory = spool_dir / ARCHIVE_STATE_NAME
         try:
-            make_directory(self._directory)
+            make_directory(self._directory, mode=0o700)
             lock = OsFilesystem().lock(self._directory / "lock")
         except OSError as error:
             raise SpoolUnusable(

@@ -94,7 +94,8 @@ class OsFilesystem:
         return _OsFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     def make_directory(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # `parents` alone would make it with another mode
+        path.mkdir(exist_ok=True, mode=0o700)
 
     def sync_directory(self, path: Path) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import stat
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -92,6 +93,29 @@ def test_nothing_but_parquet_lies_inside_the_trees(place: Place) -> None:
         (name,) = place.files(tree)
         assert name.startswith(f"dt=2026-11-18/{INCARNATION}-{0:016d}-")
         assert int(name.removesuffix(".parquet").rsplit("-", 1)[1]) <= end
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_text_is_made_for_its_owner_and_one_group_and_facts_for_whom_the_umask_lets(place: Place) -> None:
+    before = os.umask(0o022)
+    try:
+        tell(place.writer(), Story(1))
+        place.drain()
+    finally:
+        os.umask(before)
+    assert (_mode(place.archive / "facts"), _mode(place.archive / "content")) == (0o755, 0o750)
+    assert (_mode(place.spool), _mode(place.spool / ".archive")) == (0o700, 0o700)
+
+
+def test_a_tree_that_is_there_keeps_the_permission_it_was_given(place: Place) -> None:
+    (place.archive / "content").mkdir(parents=True)
+    (place.archive / "content").chmod(0o711)
+    tell(place.writer(), Story(1))
+    place.drain()
+    assert _mode(place.archive / "content") == 0o711
 
 
 def test_an_exchange_of_a_live_sidecar_waits_until_it_ends(place: Place) -> None:
