@@ -1,7 +1,8 @@
 """Requests that Envoy answered and the archive has no row of: Envoy's access log is the independent witness.
 
 A line of the log is a JSON object, one per request: `start_time` (ISO 8601), `request_id`, `exchange_id`, `route`,
-`method`, `path`, `response_code`, `response_flags`, `duration_ms`. Lines without a route never were to pass the gate.
+`method`, `path`, `response_code`, `response_flags`, `duration_ms`. Lines without a route, or with the one
+for what no route takes, never were to pass the gate.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from capture.status import read_statuses
 
 _LINES_PER_QUERY = 5_000
 _ABSENT = (None, "", "-")
+_NO_ROUTE = (*_ABSENT, "unmatched")
+"""Envoy's own 404 for what no route takes: it goes nowhere, and Headgate is not asked."""
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -98,7 +101,7 @@ def _lines(stream: Iterable[bytes], found: Verification) -> Iterator[LogLine]:
         except ValueError:  # msgspec.DecodeError is one
             found.unreadable += 1
             continue
-        if line.route not in _ABSENT:
+        if line.route not in _NO_ROUTE:
             found.requests += 1
             yield line
 

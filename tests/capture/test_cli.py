@@ -273,6 +273,13 @@ def test_verify_is_content_when_every_request_has_its_row(headgate: Command, tmp
     assert (code, out, err) == (0, "", "4 requests in the access log, 0 without a row\n")
 
 
+def test_verify_expects_no_row_of_what_no_route_took(headgate: Command, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(log_line(1) + log_line("scanner", route="unmatched", path="/wp-login.php", response_code=404))
+    code, out, err = headgate("verify", "--access-log", str(log))
+    assert (code, out, err) == (0, "", "1 requests in the access log, 0 without a row\n")
+
+
 def test_verify_lists_requests_without_a_row_those_included_that_envoy_answered_alone(
     headgate: Command, tmp_path: Path
 ) -> None:
