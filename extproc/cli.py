@@ -21,7 +21,19 @@ from extproc.commands import configuration, doctor, keys, looking, policy, runni
 from extproc.errors import DependencyError, HeadgateError
 
 ARCHIVE_COMMANDS: Final = ("sql", "sessions", "show", "verify")
-"""Those of `capture.cli`: it is imported only for them, and for help."""
+"""Those of `capture.cli`: it is imported only for them, and to say which there are."""
+OTHER_COMMANDS: Final = (
+    "up",
+    "serve",
+    "archive",
+    "config",
+    "envoy-config",
+    "doctor",
+    "policy",
+    "key",
+    "inspect",
+    "scan",
+)
 EXIT_BUG: Final = 70
 """Something escaped that should not have (sysexits.h EX_SOFTWARE)."""
 EXIT_INTERRUPTED: Final = 130
@@ -52,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     command = next((text for text in arguments if not text.startswith("-")), None)
-    parsed = parser(with_archive=command is None or command in ARCHIVE_COMMANDS).parse_args(arguments)
+    top = parser(with_archive=command not in OTHER_COMMANDS)
+    parsed = top.parse_args(arguments)
     if command in ARCHIVE_COMMANDS:
         _locate_archive(parsed)
     code: int = parsed.run(parsed)
@@ -67,12 +80,26 @@ def parser(*, with_archive: bool = True) -> argparse.ArgumentParser:
         epilog="exit codes: 0 fine, 1 found something or refused, 2 usage or configuration error, "
         "3 a dependency is unreachable",
     )
+    top.add_argument("--version", action=_Version, help="print the version and stop")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in (running, configuration, doctor, policy, keys, looking):
         module.add_parsers(subparsers)
     if with_archive:
         _add_archive_parsers(subparsers)
     return top
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, but looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"headgate {version('headgate')}")
+        parser.exit()
 
 
 def _add_archive_parsers(subparsers: commands.Subparsers) -> None:

@@ -9,13 +9,14 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from extproc.cli import main
+from extproc.cli import ARCHIVE_COMMANDS, OTHER_COMMANDS, main
 
 EXAMPLE = Path(__file__).parents[2] / "envoy" / "headgate.yaml"
 
@@ -45,6 +46,19 @@ def test_every_command_and_verb_has_help(capsys: pytest.CaptureFixture[str]) -> 
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "usage: headgate" in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_answered_with_all_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["shwo"]) == 2
+    said = capsys.readouterr().err
+    assert all(f"'{command}'" in said for command in (*OTHER_COMMANDS, *ARCHIVE_COMMANDS))
+    assert said.count("'") == 2 * len((*OTHER_COMMANDS, *ARCHIVE_COMMANDS)) + 2  # and no others
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((EXAMPLE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"headgate {project['version']}\n"
 
 
 def test_without_a_configuration_it_says_how_to_give_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,12 +225,13 @@ def test_doctor_of_a_stack_that_is_down_names_each_part_and_is_exit_code_3(
 ) -> None:
     document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     document |= {"run_dir": str(tmp_path / "run"), "teams": str(EXAMPLE.parent / "teams.yaml")}
+    document["capture"] = {"archive_dir": str(tmp_path / "archive"), "spool_dir": str(tmp_path / "spool")}
     document["listener"] = {"address": "127.0.0.1:9"}  # the discard port: nobody listens
     (tmp_path / "headgate.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     assert main(["doctor", "--format", "json"]) == 3
     found = {entry["what"]: entry["good"] for entry in json.loads(capsys.readouterr().out)}
     assert found["teams file"] is True
-    assert not any(found[what] for what in ("opa", "extproc", "envoy", "route openai"))
+    assert not any(found[what] for what in ("opa", "extproc", "capture", "envoy", "route openai"))
 
 
 def _modules(*arguments: str) -> set[str]:
