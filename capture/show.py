@@ -158,7 +158,8 @@ def _conversation(row: dict[str, Any]) -> Iterator[str]:
     if row["system_text"]:
         yield from _said("system", [row["system_text"]])
     if row["inherited_messages"]:
-        yield f"  … {row['inherited_messages']} earlier messages resent: headgate show {row['session_id']}"
+        messages_word = "message" if row["inherited_messages"] == 1 else "messages"
+        yield f"  … {row['inherited_messages']} earlier {messages_word} resent: headgate show {row['session_id']}"
     for message in messages or ():
         parts = message["parts"] or ()
         yield from _said(message["role"], (_part(part) for part in parts))

@@ -46,7 +46,7 @@ _fallbacks := [false] if {
 	not is_array(input.request.fallback_models)
 }
 
-default _model := "without a name"
+default _model := "(none that can be read)"
 
 _model := text.printable(input.request.model) if not _listed(input.request.model)
 
