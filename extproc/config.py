@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from extproc.errors import OperatorError
+from extproc.hidden_routes import hidden_route
 from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, PrincipalSource, Route
 
 SOCKET_PATH_BYTES_MAX: Final = 107
@@ -162,7 +163,7 @@ class Provider(Settings):
     def _endpoint(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-            raise ValueError("expected http(s)://host[:port] without a path")
+            raise ValueError("expected http(s)://host[:port]; a path goes into the clients' base URL")
         return value
 
     @property
@@ -331,6 +332,9 @@ class Configuration(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"routes: the name {name!r} is used twice")
+        hidden = hidden_route([(route.name, route.match.hosts, route.match.prefix) for route in self.routes])
+        if hidden is not None:
+            raise ValueError(f"routes[{hidden[0]}].match: routes[{hidden[1]}] takes all of it already")
         for route in self.routes:
             where = f"routes[{route.name}]"
             provider = self.providers.get(route.provider)

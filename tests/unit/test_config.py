@@ -113,6 +113,35 @@ def test_a_wrong_route_is_named_with_what_is_expected(tmp_path: Path, change: di
     assert says in message
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "hidden"),
+    [
+        ({"prefix": "/x"}, {"prefix": "/x"}, True),
+        ({"prefix": "/x"}, {"prefix": "/x/y"}, True),
+        ({"prefix": "/x"}, {"prefix": "/xy"}, False),
+        ({"prefix": "/x/y"}, {"prefix": "/x"}, False),
+        ({"hosts": ["a.example"]}, {"hosts": ["A.example"]}, True),
+        ({"hosts": ["a.example"]}, {"hosts": ["a.example", "b.example"]}, False),
+        ({"hosts": ["a.example", "b.example"]}, {"hosts": ["b.example"]}, True),
+        ({"hosts": ["a.example"]}, {"hosts": ["a.example"], "prefix": "/x"}, True),
+        ({"hosts": ["*"]}, {"prefix": "/x"}, False),
+        ({"hosts": ["*"]}, {"hosts": ["*"]}, True),
+        ({"prefix": "/x"}, {"prefix": "/x", "hosts": ["a.example"]}, False),
+    ],
+)
+def test_a_route_that_could_never_be_taken_is_refused(
+    tmp_path: Path, first: dict[str, Any], second: dict[str, Any], hidden: bool
+) -> None:
+    settings = document()
+    route = settings["routes"][0]
+    settings["routes"] = [route | {"name": "one", "match": first}, route | {"name": "two", "match": second}]
+    path = written(tmp_path, settings)
+    if hidden:
+        assert "routes[two].match: routes[one] takes all of it already" in refusal(path)
+    else:
+        assert [entry.name for entry in load(path).routes] == ["one", "two"]
+
+
 def test_every_fault_is_named_not_only_the_first(tmp_path: Path) -> None:
     message = refusal(written(tmp_path, document() | {"nonsense": 1, "replica_id": "NOT VALID"}))
     assert "nonsense" in message

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from extproc.config import Configuration, load
 from extproc.envoy_config import RenderOptions, UpstreamAddress, render, to_yaml, validate
@@ -187,7 +188,12 @@ def test_whatever_is_configured_an_enforced_route_is_judged_and_a_shadow_route_n
     written: list[dict[str, Any]],
 ) -> None:
     named = [route | {"name": f"r{number}"} for number, route in enumerate(written)]
-    bootstrap = render(configured(routes=named), TEAMS)
+    try:
+        configuration = configured(routes=named)
+    except ValidationError as error:
+        assume("takes all of it already" not in str(error))
+        raise
+    bootstrap = render(configuration, TEAMS)
     modes = {route["name"]: route["mode"] for route in named}
     by_name = {route["name"]: route for route in named}
     assert not [
