@@ -33,8 +33,8 @@ def local_errors(body_bytes_max: int) -> Sequence[LocalError]:
         LocalError(
             401,
             "unauthenticated",
-            "The client key or token is missing or not known to the gateway. Send it as 'authorization: Bearer' or "
-            "'x-api-key'.",
+            "The client key or token is missing, expired or not known to the gateway. Send it as "
+            "'authorization: Bearer' or 'x-api-key'.",
             invalid,
             "authentication_error",
             True,

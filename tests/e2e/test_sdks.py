@@ -71,9 +71,9 @@ def test_a_denial_is_a_permission_error_with_the_rules_message(stack: Stack, str
 @_plain_and_streamed
 def test_a_wrong_key_is_an_authentication_error(stack: Stack, stream: bool) -> None:
     told = _openai_error(stack, openai.AuthenticationError, key="sk-wrong", stream=stream)
-    assert "client key or token is missing or not known to the gateway" in told.message
+    assert "client key or token is missing, expired or not known to the gateway" in told.message
     ours = _anthropic_error(stack, anthropic.AuthenticationError, key="sk-wrong", stream=stream)
-    assert "client key or token is missing or not known to the gateway" in ours.message
+    assert "client key or token is missing, expired or not known to the gateway" in ours.message
 
 
 @_plain_and_streamed
