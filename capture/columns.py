@@ -184,7 +184,12 @@ FACTS: Final = (
         "Policy",
         (
             Column("decision", _TEXT, "What was done: `allow`, `redact` or `deny`; NULL when it ended before."),
-            Column("would_decision", _TEXT, "What would have been done if every rule in shadow had been binding."),
+            Column(
+                "would_decision",
+                _TEXT,
+                "Shadow route: what an enforced one would have done. Enforced route: what would have been done if its "
+                "rules in shadow had been binding; NULL where that is what was done.",
+            ),
             Column("reasons", pa.list_(_REASON), "Every rule that fired, with its message."),
             Column("rules", _TEXTS, "Ids of the rules that fired."),
             Column("policy_revision", _TEXT, "Revision of the bundle that decided."),
