@@ -203,6 +203,4 @@ def _observed(configuration: Configuration, what: str) -> Finding:
     started, failed = counts.get("streams_started", 0), counts.get("streams_failed", 0)
     if started and failed * 2 > started:
         return Finding(what, good=False, says=f"{failed} of {started} observed streams failed: is extproc up?")
-    return Finding(
-        what, good=True, says=f"shadow: Envoy shows it; of all shadow routes {started} streams so far, {failed} failed"
-    )
+    return Finding(what, good=True, says=f"shadow routes together: {started} streams so far, {failed} failed")

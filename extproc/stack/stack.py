@@ -236,7 +236,7 @@ def _lock(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        message = f"another `headgate up` runs in {folder}: stop it, or give --state DIR and --port N"
+        message = f"another `headgate up` runs in {folder}: stop it, or give --state DIR and --port 0"
         raise OperatorError("already_up", message) from None
     return lock
 
