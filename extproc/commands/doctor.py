@@ -51,8 +51,9 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps([{"what": f.what, "good": f.good, "says": f.says} for f in findings], indent=2))
     else:
+        width = max(len(finding.what) for finding in findings)
         for finding in findings:
-            print(f"{'ok  ' if finding.good else 'BAD '} {finding.what:22} {finding.says}")
+            print(f"{'ok  ' if finding.good else 'BAD '} {finding.what:{width}}  {finding.says}")
     if all(finding.good for finding in findings):
         return 0
     return 3 if any(finding.unreachable for finding in findings) else 1

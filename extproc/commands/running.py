@@ -69,10 +69,11 @@ def _tell(stack: Stack) -> None:
     plan = stack.plan
     archive = plan.configuration.capture.archive_dir
     print(f"Headgate is up, answered by {plan.upstream}.\n")
+    width = max(len(route.name) for route in plan.configuration.routes)
     for route in plan.configuration.routes:
         where = f"{plan.base_url}{route.match.prefix}"
         hosts = f"  (host {', '.join(route.match.hosts)})" if route.match.hosts else ""
-        print(f"  {route.mode.value:8} {route.name:18} {where}{hosts}")
+        print(f"  {route.mode.value:8} {route.name:{width}}  {where}{hosts}")
     print(f"\n  archive  {archive}\n  logs     {plan.log_dir}/*.log\n")
     print("Next, in another terminal:")
     print(f"  headgate doctor --config {plan.config_path}")
