@@ -35,7 +35,8 @@ def _page(table: str, rounds: int, requests: int) -> str:
     return f"""# What one exchange costs
 
 `make bench`, {datetime.now(UTC):%Y-%m-%d}, {machine}.
-Medians of {rounds} interleaved rounds; delay: one connection; CPU: user and system time of {requests} requests of {len(exchange.BODY)} bytes over {exchange.CONNECTIONS} connections.
+Medians of {rounds} interleaved rounds; delay: one connection; CPU: user and system time of
+{requests} requests of {len(exchange.BODY)} bytes over {exchange.CONNECTIONS} connections.
 `of the floor`: sidecar CPU against a no-op sidecar on the same transport in the same run, the figure to compare.
 
 {table}
