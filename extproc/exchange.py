@@ -239,7 +239,7 @@ class Exchange:
             self._tracks["request"] = Track.DONE
         buffered = self._replies.inline and not self._streamed_request
         if event.end_of_stream or buffered:
-            return self._judge()
+            return self._judge() + self._early_answer()
         if self._streamed_request:  # held back; all of it goes with the last chunk
             return (self._replies.reply(Message.REQUEST_BODY, self._now_ns, body=b""),)
         return ()
@@ -253,7 +253,11 @@ class Exchange:
         if self._streamed_request and self._request.total_bytes:
             # The held-back body has no chunk left to travel in.
             return self._refuse("trailers_unsupported", "request trailers cannot follow a streamed body here", 400)
-        return self._judge()
+        return self._judge() + self._early_answer()
+
+    def _early_answer(self) -> tuple[Effect, ...]:
+        """The request is whole now; end the exchange if its response has ended before."""
+        return self._response_ended() if self._tracks["response"] is Track.DONE else ()
 
     def _judge(self) -> tuple[Effect, ...]:
         assert self._judgement is not None
@@ -326,7 +330,7 @@ class Exchange:
         if self._replies.owes(Message.RESPONSE_HEADERS):
             named = ((EXCHANGE_HEADER, self.exchange_id),)
             effects += (self._replies.reply(Message.RESPONSE_HEADERS, self._now_ns, set_headers=named),)
-        return effects + (self._end(self._outcome.completed_as) if event.end_of_stream else ())
+        return effects + (self._response_ended() if event.end_of_stream else ())
 
     def _on_response_body(self, event: ResponseBody) -> tuple[Effect, ...]:
         if event.data and self._outcome.first_byte_ns is None:
@@ -343,12 +347,18 @@ class Exchange:
         effects = self._part(at_least=0 if strict else self._world.limits.part_bytes_max, durable=strict)
         self._strict_waiting = self._strict_waiting or (strict and bool(effects))
         effects += self._reply_or_defer(Message.RESPONSE_BODY)
-        return effects + (self._end(self._outcome.completed_as) if event.end_of_stream else ())
+        return effects + (self._response_ended() if event.end_of_stream else ())
 
     def _on_response_trailers(self) -> tuple[Effect, ...]:
         self._tracks["response"] = Track.DONE
         self._replies.owe(Message.RESPONSE_TRAILERS, self._now_ns)
-        return self._reply_or_defer(Message.RESPONSE_TRAILERS) + self._end(self._outcome.completed_as)
+        return self._reply_or_defer(Message.RESPONSE_TRAILERS) + self._response_ended()
+
+    def _response_ended(self) -> tuple[Effect, ...]:
+        """Where we only observe, an early answer can end before the request does: the rest of that is waited for."""
+        if not self._replies.inline and self._tracks["request"] is Track.BODY:
+            return ()
+        return self._end(self._outcome.completed_as)
 
     def _reply_or_defer(self, message: Message) -> tuple[Effect, ...]:
         """Strict durability: the chunk with the API's last word, and all after it, wait for the disk."""
@@ -396,6 +406,8 @@ class Exchange:
             return ()
         if self._route is None:
             return self._finish()
+        if self._tracks["response"] is Track.DONE:
+            return self._end(self._outcome.completed_as)
         if self._response.terminal:
             return self._end("completed")
         if self._envoy_request_id is None:

@@ -143,7 +143,9 @@ def test_without_a_provider_envoy_answers_in_the_apis_format(whole: Gateway, lan
     assert reply.status == 503
     assert reply.json["error"]["type"] == "server_error"
     row = _new_row(whole, known)
-    assert (row["http_status"], row["answered_by"], row["decision"]) == (503, "envoy", "allow")
+    assert (row["http_status"], row["answered_by"]) == (503, "envoy")
+    # Where Envoy only shows us what passes, it may give up before it has shown the request: then nothing was judged.
+    assert row["decision"] == "allow" or (row["decision"] is None and not lane.enforced)
     assert row["error_type"]
     assert reply.exchange_id == (row["exchange_id"] if lane.enforced else row["envoy_request_id"])
 

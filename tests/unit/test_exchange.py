@@ -373,6 +373,24 @@ def test_nothing_of_a_response_is_written_while_the_judgement_is_out() -> None:
     assert d.response_data == b"early END"
 
 
+def test_in_shadow_a_request_that_outlasts_its_answer_is_still_judged_and_kept() -> None:
+    headers, body, *response = plain(SHADOW, observed=True)
+    d = drive().play(headers, *response)
+    assert not d.finished
+    d.play(body)
+    assert d.ended
+    assert d.request.body == BODY
+    assert d.closed.capture_status == "completed"
+    assert d.response_data == b"hello END"
+
+
+def test_in_shadow_an_answered_request_that_never_ends_is_a_row_without_a_decision() -> None:
+    headers, _, *response = plain(SHADOW, observed=True)
+    d = drive().play(headers, *response, StreamClosed())
+    assert not [f for f in d.frames if isinstance(f, Request)]
+    assert d.closed.capture_status == "completed"
+
+
 def test_a_request_over_the_limit_is_refused_or_dropped_and_counted() -> None:
     world = surroundings(limits=Limits(body_bytes_max=4))
     enforced = drive(world).play(request_headers(ENFORCE), RequestBody(BODY, True))
