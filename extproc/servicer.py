@@ -35,17 +35,18 @@ from extproc.events import (
     PolicyFailed,
     Reply,
     Rewrite,
+    RewriteFailed,
     Shutdown,
     StreamClosed,
     Tick,
 )
 from extproc.exchange import Exchange
-from extproc.model import Decision
+from extproc.model import Decision, ResponseFacts
 from extproc.opening import Surroundings
 from extproc.recorder import Recorder
 from extproc.telemetry import Metrics
 from extproc.transport import Stream
-from extproc.workers import Workers
+from extproc.workers import Workers, uninspected
 
 _log = structlog.get_logger()
 _ACCESS_LOG_WAIT_S = 2.0
@@ -193,11 +194,22 @@ class _Session:
         self._performing = True
         try:
             while self._effects:
-                answer = self._do(self._effects.popleft())
+                answer = self._attempt(self._effects.popleft())
                 if answer is not None:
                     self._effects.extend(self.exchange.receive(answer, time.monotonic_ns()))
         finally:
             self._performing = False
+
+    def _attempt(self, effect: Effect) -> Event | None:
+        """A bug of ours in answering a question is an answer too: the exchange must end, and its row is owed."""
+        try:
+            return self._do(effect)
+        except Exception as error:
+            _log.error("effect_failed", effect=type(effect).__name__, error=type(error).__name__)
+            answer = _no_answer(effect)
+            if answer is None:
+                raise
+            return answer
 
     def _do(self, effect: Effect) -> Event | None:
         """Perform one effect; its answer, when that is there at once."""
@@ -211,17 +223,17 @@ class _Session:
             case Inspect():
                 if servicer.workers.small(len(effect.body)):
                     return servicer.workers.inspect_now(effect)
-                servicer.start_task(self._answer(servicer.workers.inspect(effect)))
+                servicer.start_task(self._answer(effect, servicer.workers.inspect(effect)))
             case AskPolicy():
-                servicer.start_task(self._answer(self._ask(effect.document)))
+                servicer.start_task(self._answer(effect, self._ask(effect.document)))
             case Rewrite():
                 if servicer.workers.small(len(effect.body) * len(effect.entity_sets)):
                     return servicer.workers.rewrite_now(effect)
-                servicer.start_task(self._answer(servicer.workers.rewrite(effect)))
+                servicer.start_task(self._answer(effect, servicer.workers.rewrite(effect)))
             case Conclude():
                 if servicer.workers.small(effect.held_bytes):
                     return Concluded(effect.decoder.finish(complete=effect.complete))
-                servicer.start_task(self._answer(self._conclude(effect)))
+                servicer.start_task(self._answer(effect, self._conclude(effect)))
             case AwaitAccessLog():
                 return servicer.access_log.wait(effect.envoy_request_id, self.deliver)
             case EndStream():
@@ -236,8 +248,15 @@ class _Session:
                 servicer.forget(self)
         return None
 
-    async def _answer(self, work: Coroutine[Any, Any, Event]) -> None:
-        self.deliver(await work)
+    async def _answer(self, effect: Effect, work: Coroutine[Any, Any, Event]) -> None:
+        try:
+            answer = await work
+        except Exception as error:  # noqa: BLE001 (see `_attempt`)
+            _log.error("effect_failed", effect=type(effect).__name__, error=type(error).__name__)
+            known = _no_answer(effect)
+            assert known is not None, "only questions are answered by tasks"
+            answer = known
+        self.deliver(answer)
 
     async def _ask(self, document: bytes) -> Event:
         started = time.monotonic()
@@ -251,6 +270,21 @@ class _Session:
 
     async def _conclude(self, effect: Conclude) -> Event:
         return Concluded(await self._servicer.workers.conclude(effect.decoder, complete=effect.complete))
+
+
+def _no_answer(effect: Effect) -> Event | None:
+    """What a question gets when answering it failed: closed where it binds, and no text is kept."""
+    match effect:
+        case Inspect():
+            return uninspected("inspection_failed")
+        case AskPolicy():
+            return PolicyFailed("opa_nonsense")
+        case Rewrite():
+            return RewriteFailed("inspection_failed")
+        case Conclude():
+            return Concluded(ResponseFacts(warnings=("inspection_failed",)))
+        case _:
+            return None
 
 
 class AccessLog:

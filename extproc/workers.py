@@ -85,6 +85,12 @@ def _worker_started() -> None:
     scanner()
 
 
+def uninspected(code: str) -> Inspected:
+    """The answer when inspection itself failed: refused where it binds, and no text is kept, since nobody looked."""
+    problem = Problem(code, "the request could not be inspected", 503)
+    return Inspected(Inspection(problem=problem, hides_findings=True))
+
+
 def _die_with_parent() -> None:
     """prctl(PR_SET_PDEATHSIG, SIGKILL): a worker never outlives the process that feeds it. Linux only, like us."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -168,9 +174,7 @@ class Workers:
                 self._limits,
             )
         except (HeadgateError, BrokenProcessPool) as error:
-            code = error.code if isinstance(error, HeadgateError) else "inspection_failed"
-            problem = Problem(code, "the request could not be inspected", 503)
-            return Inspected(Inspection(problem=problem))
+            return uninspected(error.code if isinstance(error, HeadgateError) else "inspection_failed")
         return Inspected(inspection, digest)
 
     def rewrite_now(self, effect: Rewrite) -> Rewritten | RewriteFailed:
