@@ -203,7 +203,7 @@ class Inspection:
     decoded_body: bytes | None = None
     """The body with its content coding removed, when there was one; None means the body as it came."""
     hides_findings: bool = False
-    """Hits stand where they cannot be replaced (not UTF-8; UTF-16), or nobody could look for any: not to be archived."""
+    """Hits stand where they cannot be replaced (not UTF-8; UTF-16), or nobody could look for any."""
 
 
 class Action(StrEnum):
