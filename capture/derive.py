@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from capture.record import Request
+from capture.record import Opened, Request
 from extproc.codec import Codec
 from extproc.errors import HeadgateError
 from extproc.framing import content_encoding
-from extproc.model import Conversation, Message, Part, RequestFacts, ResponseFacts
+from extproc.model import Call, Conversation, Message, Part, RequestFacts, ResponseFacts
 
 _PROMPT_ROLES_LEFT_OUT = frozenset({"assistant", "model", "system", "developer"})
 
@@ -43,6 +43,16 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
+def call_of(opened: Opened, request: Request | None) -> Call:
+    """The call as the codecs know it, from its frames."""
+    return Call(
+        method=opened.method or "",
+        path=opened.path or "",
+        host=opened.host or "",
+        content_type=request.content_type if request is not None else None,
+    )
+
+
 def decode_response(body: bytes | None, encoding: str | None, limits: DeriveLimits, *, complete: bool) -> Decoded:
     """Remove the content coding; what cannot be decoded stays as it came. `complete=False`: the end is missing."""
     if not body or not encoding:
@@ -62,25 +72,33 @@ def decode_response(body: bytes | None, encoding: str | None, limits: DeriveLimi
 
 
 def read_conversation(
-    codec: Codec | None, request_body: bytes | None, response_body: bytes | None
+    codec: Codec | None, call: Call, request_body: bytes | None, response_body: bytes | None
 ) -> tuple[Conversation | None, tuple[str, ...]]:
     """What was said, as the codec reads it, with warnings. None when there is nothing to read."""
     if codec is None or (request_body is None and response_body is None):
         return None, ()
     try:
-        return codec.conversation(request_body, response_body), ()
+        return codec.conversation(call, request_body, response_body), ()
     except Exception:  # noqa: BLE001 (invariant 1)
         return None, ("derivation_failed",)
 
 
 def read_cut_response(
-    codec: Codec | None, request: Request | None, *, status: int | None, content_type: str | None, body: bytes | None
+    codec: Codec | None,
+    call: Call,
+    request: Request | None,
+    *,
+    status: int | None,
+    content_type: str | None,
+    body: bytes | None,
 ) -> tuple[ResponseFacts, tuple[str, ...]]:
     """Usage and facts of a response whose end was never recorded, from the part that was."""
     if codec is None or not body:
         return ResponseFacts(), ()
     try:
-        decoder = codec.response(status=status or 200, content_type=content_type, request=_request_facts(request))
+        decoder = codec.response(
+            call=call, status=status or 200, content_type=content_type, request=_request_facts(request)
+        )
         decoder.feed(body)
         return decoder.finish(complete=False), ()
     except Exception:  # noqa: BLE001 (invariant 1)

@@ -88,6 +88,8 @@ class UninspectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class Request(Frame, frozen=True, kw_only=True, tag="request"):
+    api: str | None = None
+    """The api that the body turned out to be in, where the path had told none (`Opened.api` is then `opaque`)."""
     model: str | None = None
     stream: bool = False
     max_output_tokens: int | None = None
@@ -97,6 +99,13 @@ class Request(Frame, frozen=True, kw_only=True, tag="request"):
     message_count: int = 0
     uninspected_parts: tuple[UninspectedRecord, ...] = ()
     text_bytes: int = 0
+    parameters: str | None = None
+    """What else steered the model, a JSON object of numbers, flags and enumerated words."""
+    called_tools: tuple[str, ...] = ()
+    """Tools that the request itself had executed (MCP `tools/call`)."""
+    rpc_methods: tuple[str, ...] = ()
+    previous_response_id: str | None = None
+    conversation_id: str | None = None
 
     decision: str
     """`allow`, `redact` or `deny`: what was done. Always `allow` in shadow."""
@@ -158,6 +167,9 @@ class Closed(Frame, frozen=True, kw_only=True, tag="closed"):
     cache_creation_input_tokens: int | None = None
     reasoning_output_tokens: int | None = None
     usage_source: str = "none"
+    provider_usage: str | None = None
+    """The provider's last usage object, verbatim JSON."""
+    service_tier: str | None = None
     billed_cost: Decimal | None = None
     billing_currency: str | None = None
     price_version: str | None = None

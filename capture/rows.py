@@ -15,6 +15,7 @@ from typing import Any
 from capture.derive import (
     Decoded,
     DeriveLimits,
+    call_of,
     content_columns,
     decode_response,
     read_conversation,
@@ -100,6 +101,7 @@ class Rows:
 def read(joined: Joined, bodies: Bodies, codecs: Mapping[str, Codec], limits: DeriveLimits) -> Read:
     """Decode and derive. Never raises."""
     codec = codecs.get(joined.opened.api)
+    call = call_of(joined.opened, joined.request)
     closed = joined.closed
     head = joined.head
     encoding = head.content_encoding if head else None
@@ -110,12 +112,13 @@ def read(joined: Joined, bodies: Bodies, codecs: Mapping[str, Codec], limits: De
     if closed is None:
         facts, cut_warnings = read_cut_response(
             codec,
+            call,
             joined.request,
             status=head.http_status if head else None,
             content_type=head.content_type if head else None,
             body=readable,
         )
-    conversation, warnings = read_conversation(codec, bodies.request, readable)
+    conversation, warnings = read_conversation(codec, call, bodies.request, readable)
     hashes = None
     if conversation is not None:
         opened = joined.opened

@@ -21,7 +21,7 @@ from enum import Enum
 
 from capture.record import AnyFrame
 from extproc.codec import Codec, ResponseDecoder
-from extproc.model import Decision, ErrorReply, Finding, Inspection, ResponseFacts
+from extproc.model import Call, Decision, ErrorReply, Finding, Inspection, ResponseFacts
 
 
 class Message(Enum):
@@ -212,9 +212,8 @@ class Append:
 @dataclass(frozen=True, slots=True)
 class Inspect:
     codec: Codec
+    call: Call
     body: bytes = field(repr=False)
-    content_type: str | None
-    content_encoding: str | None
     caller: str = ""
     """Whose turn it takes when there is not a worker for everybody."""
 

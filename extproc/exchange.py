@@ -325,7 +325,9 @@ class Exchange:
             status=http_status,
             content_type=content_type,
             content_encoding=content_coding(headers.get("content-encoding")),
-            codec_decoder=self._codec.response(status=http_status, content_type=content_type, request=facts),
+            codec_decoder=self._codec.response(
+                call=self._judgement.call, status=http_status, content_type=content_type, request=facts
+            ),
         )
         if self._replies.owes(Message.RESPONSE_HEADERS):
             named = ((EXCHANGE_HEADER, self.exchange_id),)

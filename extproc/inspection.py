@@ -31,7 +31,7 @@ from extproc.framing.json_strings import (
 )
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import is_encrypted, is_payload, media_type_or_none
-from extproc.model import Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
+from extproc.model import Call, Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
 from extproc.redaction import FreshNames, Span, redact_text
 
 BUDGET_BYTES = 64 * 1024
@@ -71,10 +71,9 @@ class ScannedSpan(Span, Protocol):
 
 def inspect_request(
     codec: Codec,
+    call: Call,
     body: bytes,
     *,
-    content_type: str | None,
-    content_encoding: str | None,
     scanner: Scanner,
     limits: Limits,
     budget: Callable[[], None],
@@ -90,7 +89,7 @@ def inspect_request(
     read = _Reading()
     found = _Findings(scanner, limits.findings_max, budget)
     try:
-        read.read(codec, body, content_type, content_encoding, limits, budget)
+        read.read(codec, call, body, limits, budget)
         if read.is_json:
             found.scan_document(read.document, read.facts.uninspected_parts)
         elif read.text is not None:
@@ -101,7 +100,9 @@ def inspect_request(
         read.problem = read.problem or Problem("inspect_budget", error.message, 413)
         found.truncated = True
     if body and codec.api == "opaque" and not read.is_json and read.text is None:
-        part = UninspectedPart("unknown", "", media_type_or_none((content_type or "").partition(";")[0]), len(body))
+        part = UninspectedPart(
+            "unknown", "", media_type_or_none((call.content_type or "").partition(";")[0]), len(body)
+        )
         read.facts = RequestFacts(uninspected_parts=(part,))
     return Inspection(
         facts=_storable_names(read.facts, found.kept),
@@ -155,28 +156,27 @@ class _Reading:
     def read(
         self,
         codec: Codec,
+        call: Call,
         body: bytes,
-        content_type: str | None,
-        content_encoding: str | None,
         limits: Limits,
         budget: Callable[[], None],
     ) -> None:
         """Raises `LimitExceeded` when the budget is spent."""
         refuse = self._ignore if codec.api == "opaque" else self._refuse
         try:
-            self.plain = _decoded(body, content_encoding, limits, budget)
+            self.plain = _decoded(body, call.content_encoding, limits, budget)
         except ClientError as error:
             refuse(error)
             return
         try:
-            _refuse_other_types(content_type)
+            _refuse_other_types(call.content_type)
         except ClientError as error:
             refuse(error)
         try:
             self.document = strict_json.parse(self.plain, depth_max=limits.json_depth_max)
             self.is_json = True
             budget()
-            self.facts = codec.request(self.document)
+            self.facts = codec.request(self.document, call)
         except ClientError as error:
             refuse(error)
         if not self.is_json and _is_utf8(self.plain):

@@ -46,7 +46,6 @@ from extproc.model import (
     Problem,
     Route,
 )
-from extproc.opening import model_in_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ class Judgement:
             return self._ask()
         self._body = body
         self._state = _State.INSPECTING
-        return (Inspect(self.codec, body, self.call.content_type, self.call.content_encoding, self._caller),)
+        return (Inspect(self.codec, self.call, body, self._caller),)
 
     def expects(self, event: Event) -> bool:
         return isinstance(event, _EXPECTED.get(self._state, ()))
@@ -148,7 +147,7 @@ class Judgement:
         """The next answer. Only those that `expects` allows."""
         match event:
             case Inspected():
-                self.inspection = self._as_the_provider_reads(event.inspection)
+                self.inspection = event.inspection
                 self._body_sha256 = event.body_sha256
                 return self._ask()
             case Decided():
@@ -166,13 +165,6 @@ class Judgement:
             case Appended() | AppendFailed():
                 return self._recorded(failed=isinstance(event, AppendFailed))
         raise AssertionError(f"unexpected {type(event).__name__} in {self._state.name}")
-
-    def _as_the_provider_reads(self, inspection: Inspection) -> Inspection:
-        """Where the path names the model, the body's is a name that nobody looks at."""
-        named = model_in_path(self.call.path)
-        if named is None or self.codec.api == "opaque" or inspection.problem is not None:
-            return inspection
-        return replace(inspection, facts=replace(inspection.facts, model=named))
 
     # --- steps ------------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,13 @@ class Call:
     content_encoding: str | None = None
     has_length: bool = False
     """The body's length was declared (`content-length`), so a changed body needs a changed header."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """The headers that tell apis apart (`CALL_HINTS`), by lower-case name, each value cut at `HINT_CHARS_MAX`. A client
+    writes them as it likes: they may pick between codecs, never open what a path would not."""
+
+
+CALL_HINTS = ("accept", "anthropic-version", "mcp-protocol-version", "mcp-session-id", "x-amz-target")
+HINT_CHARS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,19 @@ class RequestFacts:
     uninspected_parts: tuple[UninspectedPart, ...] = ()
     asks_stream_usage: bool = False
     """The client asked for usage in the stream, or the API always sends it."""
+    parameters: Mapping[str, float | int | bool | str] = field(default_factory=dict)
+    """What else steers the model, by the API's own name: numbers, flags, and words of an enumeration (`shape.as_word`),
+    never free text. `temperature` and the output limit have fields of their own."""
+    called_tools: tuple[str, ...] = ()
+    """Names of the tools that this request itself has executed (MCP `tools/call`), one entry per call."""
+    rpc_methods: tuple[str, ...] = ()
+    """JSON-RPC methods in the request (MCP), in order, one entry per message."""
+    previous_response_id: str | None = None
+    """The response that this request goes on from, by the provider's id (Responses API)."""
+    conversation_id: str | None = None
+    """The conversation that the provider keeps, by its id."""
+    image_count: int | None = None
+    """Images asked for (image APIs)."""
 
 
 class UsageSource(StrEnum):
@@ -139,6 +159,17 @@ class Usage:
     cache_creation_input_tokens: int | None = None
     reasoning_output_tokens: int | None = None
     source: UsageSource = UsageSource.NONE
+    cache_creation_1h_input_tokens: int | None = None
+    """Those of `cache_creation_input_tokens` that live an hour (Anthropic): they cost more."""
+    input_audio_tokens: int | None = None
+    """Those of `input_tokens` that are audio."""
+    output_audio_tokens: int | None = None
+    """Those of `output_tokens` that are audio."""
+    billed_input_tokens: int | None = None
+    """What the provider bills, where it says that this is not what it counted (Cohere `billed_units`)."""
+    billed_output_tokens: int | None = None
+    billed_search_units: int | None = None
+    """Reranking and search (Cohere `billed_units.search_units`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +188,15 @@ class ResponseFacts:
     model: str | None = None
     response_id: str | None = None
     finish_reasons: tuple[str, ...] = ()
+    """One per choice, in the API's own words."""
+    said: Usage = field(default_factory=Usage)
+    """What the provider said, nothing estimated; `source` is not set here."""
     usage: Usage = field(default_factory=Usage)
+    """`said` with its gaps filled by estimates; its `source` says which."""
+    provider_usage: str | None = None
+    """The provider's last usage object, verbatim JSON (`usage.verbatim`)."""
+    service_tier: str | None = None
+    """The tier that served it, where the provider says (`default`, `batch`, `priority`, …): prices differ."""
     tool_calls: tuple[str, ...] = ()
     """Names of the tools the model called, in order of first appearance, one entry per call."""
     text_bytes: int = 0
@@ -202,6 +241,8 @@ class Inspection:
     problem: Problem | None = None
     decoded_body: bytes | None = None
     """The body with its content coding removed, when there was one; None means the body as it came."""
+    api: str | None = None
+    """The api that the body is spoken in, where the path knew none (`codecs.recognised`)."""
     hides_findings: bool = False
     """Hits stand where they cannot be replaced (not UTF-8; UTF-16), or nobody could look for any."""
 
@@ -305,12 +346,16 @@ class Limits:
     part_ms_max: int = 1_000
 
 
+UNKNOWN_PART_CHARS_MAX = 4_096
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One typed part of a message. `text` for text and thinking; tool parts carry name, id and JSON arguments."""
 
     type: str
-    """`text`, `thinking`, `refusal`, `image`, `audio`, `file`, `tool_call`, `tool_result` or `unknown`."""
+    """`text`, `thinking`, `refusal`, `image`, `audio`, `video`, `file`, `tool_call`, `tool_result` or `unknown` (its
+    `text` is then the part's JSON, cut at `UNKNOWN_PART_CHARS_MAX`: what a later API brings is kept, not dropped)."""
     text: str | None = None
     tool_call_id: str | None = None
     tool_name: str | None = None
@@ -338,6 +383,9 @@ class Conversation:
     tool_calls: tuple[Part, ...] = ()
     """Calls in the response, with assembled arguments."""
     tools: tuple[str, ...] = ()
+    """Names of the tools offered."""
+    warnings: tuple[str, ...] = ()
+    """Stable codes of what was odd: `unknown_part`, `unknown_event`, `truncated`. Never text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from extproc.codec import Codec
 from extproc.events import StreamContext
 from extproc.memory import MemoryBudget
-from extproc.model import Call, Cost, Credentials, Limits, Mode, PrincipalSource, Route, Usage
+from extproc.model import (
+    CALL_HINTS,
+    HINT_CHARS_MAX,
+    Call,
+    Cost,
+    Credentials,
+    Limits,
+    Mode,
+    PrincipalSource,
+    Route,
+    Usage,
+)
 from extproc.principal import Directory
 
 UNKNOWN_ROUTE = "unknown"
@@ -60,17 +70,8 @@ def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, s
         content_type=headers.get("content-type"),
         content_encoding=content_coding(headers.get("content-encoding")),
         has_length="content-length" in headers,
+        hints={name: headers[name][:HINT_CHARS_MAX] for name in CALL_HINTS if name in headers},
     )
-
-
-_NAMED_IN_PATH = re.compile(r"/(?:deployments|engines)/([^/]+)/[^/]+(?:/[^/]+)?")
-
-
-def model_in_path(path: str) -> str | None:
-    """The model that the path names, where that is what the provider goes by, whatever the body says (Azure OpenAI REST
-    reference: `/openai/deployments/{deployment-id}/chat/completions`)."""
-    named = _NAMED_IN_PATH.search(path)
-    return named[1] if named is not None else None
 
 
 def content_coding(value: str | None) -> str | None:

@@ -14,7 +14,7 @@ from extproc.codecs import opaque
 from extproc.errors import HeadgateError
 from extproc.framing.content_encoding import ContentDecoder, decoder
 from extproc.memory import MemoryBudget
-from extproc.model import Limits, RequestFacts
+from extproc.model import Call, Limits, RequestFacts
 
 
 class ResponseTrack:
@@ -165,5 +165,5 @@ class ResponseTrack:
         """Usage can no longer be read from what passes; the bytes are kept all the same."""
         self.warnings.append(code)
         self._coding = None
-        self.decoder = opaque.CODEC.response(status=0, content_type=None, request=RequestFacts())
+        self.decoder = opaque.CODEC.response(call=Call("", "", ""), status=0, content_type=None, request=RequestFacts())
         self.release_decoder()

@@ -7,6 +7,7 @@ functions read them tolerantly: what has the wrong shape is not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from extproc.framing.tolerant_json import utf8_size
 NAME_CHARS_MAX = 256
 TOKENS_MAX = 1_000_000_000_000
 """A larger figure counts no tokens of one call: it is a mistake or malice, and would not fit the archive's columns."""
+
+_WORD = re.compile(r"[a-z][a-z_]{0,23}")
+"""No digits, no capitals: too little to hold a key."""
 
 _NO_OBJECT: dict[str, Any] = {}
 _NO_LIST: list[Any] = []
@@ -41,6 +45,11 @@ def as_name(value: Any) -> str:
         return ""
     name = value[:NAME_CHARS_MAX]
     return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
+
+
+def as_word(value: Any) -> str | None:
+    """A word of an enumeration (`high`, `json_schema`, `auto`), None for anything that could be text or a secret."""
+    return value if type(value) is str and _WORD.fullmatch(value) else None
 
 
 def as_count(value: Any) -> int | None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import orjson
 
 from extproc.model import Usage, UsageSource
+
+PROVIDER_USAGE_BYTES_MAX = 8 * 1024
+"""A longer usage object is not kept: none that was seen has over 2 KiB."""
 
 BYTES_PER_TOKEN = 4
 """UTF-8 bytes of text per token, about: English prose and code; too few tokens for other scripts, never none."""
@@ -13,6 +19,17 @@ BYTES_PER_TOKEN = 4
 def estimated_tokens(text_bytes: int) -> int:
     """`text_bytes / 4`, rounded up."""
     return -(-text_bytes // BYTES_PER_TOKEN)
+
+
+def verbatim(usage: Any) -> str | None:
+    """A provider's usage object as compact JSON, every member as it was said; None for none, and for a monster."""
+    if type(usage) is not dict or not usage:
+        return None
+    try:
+        text = orjson.dumps(usage)
+    except (TypeError, ValueError):  # a lone surrogate, an integer beyond 64 bits: no usage that anybody meant
+        return None
+    return text.decode() if len(text) <= PROVIDER_USAGE_BYTES_MAX else None
 
 
 def completed(said: Usage, *, is_final: bool, input_text_bytes: int, output_text_bytes: int) -> Usage:

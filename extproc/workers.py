@@ -27,7 +27,7 @@ from extproc.detectors import DETECTORS
 from extproc.errors import HeadgateError, LimitExceeded
 from extproc.events import Inspect, Inspected, Rewrite, RewriteFailed, Rewritten
 from extproc.inspection import inspect_request, rewrite_request
-from extproc.model import Finding, Inspection, Limits, Problem, ResponseFacts
+from extproc.model import Call, Finding, Inspection, Limits, Problem, ResponseFacts
 from extproc.scanner import Scanner
 
 _T = TypeVar("_T")
@@ -52,15 +52,12 @@ def scanner() -> Scanner:
     return Scanner(DETECTORS)
 
 
-def inspect_body(
-    api: str, body: bytes, content_type: str | None, content_encoding: str | None, limits: Limits
-) -> tuple[Inspection, bytes]:
+def inspect_body(api: str, call: Call, body: bytes, limits: Limits) -> tuple[Inspection, bytes]:
     """(Inspection, SHA-256 of the body as it came). Runs anywhere."""
     inspection = inspect_request(
         CODECS[api],
+        call,
         body,
-        content_type=content_type,
-        content_encoding=content_encoding,
         scanner=scanner(),
         limits=limits,
         budget=cpu_budget(limits.inspect_ms_max),
@@ -157,9 +154,7 @@ class Workers:
         return size_bytes <= self._inline_bytes_max
 
     def inspect_now(self, effect: Inspect) -> Inspected:
-        inspection, digest = inspect_body(
-            effect.codec.api, effect.body, effect.content_type, effect.content_encoding, self._limits
-        )
+        inspection, digest = inspect_body(effect.codec.api, effect.call, effect.body, self._limits)
         return Inspected(inspection, digest)
 
     async def inspect(self, effect: Inspect) -> Inspected:
@@ -168,9 +163,8 @@ class Workers:
                 effect.caller,
                 inspect_body,
                 effect.codec.api,
+                effect.call,
                 effect.body,
-                effect.content_type,
-                effect.content_encoding,
                 self._limits,
             )
         except (HeadgateError, BrokenProcessPool) as error:

@@ -1,34 +1,55 @@
-"""The apis that Headgate speaks: one file or folder each, one line in `CODECS`."""
+"""The apis that Headgate speaks: a folder for each family, a line in `CODECS` for each folder.
+
+A grammar that more than one family speaks (Claude's messages on Bedrock and Vertex) lives in `extproc.dialects`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from extproc.codec import Codec
-from extproc.codecs import anthropic_messages, opaque, openai_chat
+from extproc.codecs import anthropic, bedrock, cohere, gemini, mcp, ollama, opaque, openai
 from extproc.model import Call
 
 CODECS: Mapping[str, Codec] = MappingProxyType(
     {
         codec.api: codec
         for codec in (
-            openai_chat.CODEC,
-            anthropic_messages.CODEC,
+            *openai.CODECS,
+            *anthropic.CODECS,
+            *gemini.CODECS,
+            *bedrock.CODECS,
+            *cohere.CODECS,
+            *ollama.CODECS,
+            *mcp.CODECS,
             opaque.CODEC,  # last: it matches everything
         )
     }
 )
+"""The first that matches is taken. Where paths of two families could both match, each asks for the host or a header."""
 
-
-_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._:@+~-]+)+")
+_PLAIN = "[A-Za-z0-9._:@+~-]"
+_PLAIN_PATH = re.compile(rf"(?:/{_PLAIN}+)+")
 """The paths of every api here. What stands behind an escape, `;` or an empty segment, the next server may cut off or
 read in another way: such a call is spoken in no api that we know."""
+_ESCAPED_MODEL_PATH = re.compile(rf"(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%(?:3A|3a|2F|2f))+/[a-z-]+")
+"""The one exception: AWS SDKs escape the `:` and `/` of a model's id or ARN, as SigV4 wants it."""
 
 
 def codec_for(call: Call) -> Codec:
     """The first codec that matches; `opaque` when no other does."""
-    if _PLAIN_PATH.fullmatch(call.path) is None:
+    if _PLAIN_PATH.fullmatch(call.path) is None and _ESCAPED_MODEL_PATH.fullmatch(call.path) is None:
         return opaque.CODEC
     return next(codec for codec in CODECS.values() if codec.matches(call))
+
+
+def recognised(document: Any, call: Call) -> Codec | None:
+    """The codec whose bodies look like `document`, for a call that no codec matches; None when there is none.
+
+    For what a path does not say: an MCP endpoint or a chat completion at an address of somebody's own. Policy is told
+    that only the body said so (`api_source: body`), because a body can be dressed up.
+    """
+    return next((codec for codec in CODECS.values() if codec.recognises(document, call)), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from extproc.codec import ResponseDecoder
+from extproc.codec import ResponseDecoder, ResponseEditor
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts, ResponseFacts
 
 
@@ -15,17 +15,22 @@ class Opaque:
 
     api = "opaque"
     operation: str | None = None
+    takes_forms = False
 
     def matches(self, call: Call) -> bool:
         del call
         return True
 
-    def request(self, document: Any) -> RequestFacts:
-        del document
+    def recognises(self, document: Any, call: Call) -> bool:
+        del document, call
+        return False
+
+    def request(self, document: Any, call: Call) -> RequestFacts:
+        del document, call
         return RequestFacts()
 
-    def response(self, *, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
-        del status, content_type, request
+    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
+        del call, status, content_type, request
         return _Unread()
 
     def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
@@ -33,8 +38,24 @@ class Opaque:
         headers = {"x-should-retry": "false"} if status < 500 else {}
         return ErrorReply(status, orjson.dumps({"error": told, "exchange_id": exchange_id}), headers=headers)
 
-    def conversation(self, request_body: bytes | None, response_body: bytes | None) -> Conversation:
-        del request_body, response_body
+    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
+        """Nothing: bytes that nobody understands cannot be told apart from an error among them."""
+        del call, status, code, message, exchange_id
+        return b""
+
+    def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
+        del call, body, model
+        raise LookupError("an opaque call names no model")
+
+    def asking_for_usage(self, body: bytes) -> bytes | None:
+        del body
+        return None
+
+    def usage_remover(self) -> ResponseEditor | None:
+        return None
+
+    def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+        del call, request_body, response_body
         return Conversation()
 
 

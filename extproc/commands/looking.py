@@ -69,12 +69,12 @@ def describe(folder: Path) -> dict[str, Any]:
 
     recording = load_recording(folder)
     host = recording.authority.partition(":")[0]
-    codec = codec_for(Call(method=recording.method, path=recording.path.partition("?")[0], host=host))
+    call = Call(method=recording.method, path=recording.path.partition("?")[0], host=host)
+    codec = codec_for(call)
     inspection = inspect_request(
         codec,
+        call,
         recording.request_body,
-        content_type=None,
-        content_encoding=None,
         scanner=Scanner(DETECTORS),
         limits=Limits(),
         budget=lambda: None,
@@ -82,7 +82,7 @@ def describe(folder: Path) -> dict[str, Any]:
     body_path = folder / "response.body"  # without content coding, whatever was on the wire
     body = body_path.read_bytes() if body_path.is_file() else recording.body
     decoder = codec.response(
-        status=recording.status, content_type=recording.content_type or None, request=inspection.facts
+        call=call, status=recording.status, content_type=recording.content_type or None, request=inspection.facts
     )
     decoder.feed(body)
     return {
@@ -94,7 +94,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "status": recording.status,
         "request": asdict(inspection),
         "response": asdict(decoder.finish(complete=True)),
-        "conversation": asdict(codec.conversation(recording.request_body, body)),
+        "conversation": asdict(codec.conversation(call, recording.request_body, body)),
     }
 
 

@@ -12,24 +12,11 @@ Time is linear in the bytes whatever the chunks: nothing is searched or joined t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from extproc.framing.stream_event import StreamEvent
 
 _BOM = b"\xef\xbb\xbf"
 _COLON = ord(":")
 _RETRY_DIGITS_MAX = 10
-
-
-@dataclass(frozen=True, slots=True)
-class SseEvent:
-    """One dispatched event. `type` is empty where the stream names none (the standard then says `message`)."""
-
-    type: bytes
-    data: bytes
-    """All `data` lines, joined by LF."""
-    id: bytes = b""
-    """The last event id that the stream has given so far."""
-    oversized: bool = False
-    """The event was larger than `event_bytes_max`: its data is gone."""
 
 
 class SseParser:
@@ -57,7 +44,7 @@ class SseParser:
         """Bytes of the event that is not complete yet."""
         return self._line_bytes + self._data_bytes
 
-    def feed(self, data: bytes) -> list[SseEvent]:
+    def feed(self, data: bytes) -> list[StreamEvent]:
         """Events completed by `data`."""
         if self._start is not None:
             data = self._strip_bom(data)
@@ -72,7 +59,7 @@ class SseParser:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = data.split(b"\n")
         rest = lines.pop()
-        events: list[SseEvent] = []
+        events: list[StreamEvent] = []
         if lines and self._line:
             lines[0] = self._finish_line(lines[0])
         for line in lines:
@@ -84,9 +71,9 @@ class SseParser:
             self._hold(rest)
         return events
 
-    def flush(self) -> list[SseEvent]:
+    def flush(self) -> list[StreamEvent]:
         """End of the stream: what is there counts as a last event."""
-        events: list[SseEvent] = []
+        events: list[StreamEvent] = []
         if self._start:  # the beginning of a mark that never came
             self._line.append(self._start)
         self._start = None
@@ -156,11 +143,11 @@ class SseParser:
         if self._data_bytes > self.event_bytes_max:
             self._drop()
 
-    def _dispatch(self) -> SseEvent | None:
+    def _dispatch(self) -> StreamEvent | None:
         event = None
         if self._data or self._oversized:
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            event = SseEvent(self._type, data, self._id, self._oversized)
+            event = StreamEvent(self._type, data, self._id, self._oversized)
             self._data.clear()
             self._data_bytes = 0
             self._oversized = False

@@ -60,10 +60,12 @@ class Recording:
 
     @cached_property
     def request_facts(self) -> RequestFacts:
-        return self.codec.request(strict_json.parse(self.request_body, depth_max=128))
+        return self.codec.request(strict_json.parse(self.request_body, depth_max=128), self.call)
 
     def response_facts(self, *chunks: bytes, complete: bool = True) -> ResponseFacts:
-        decoder = self.codec.response(status=self.status, content_type=self.content_type, request=self.request_facts)
+        decoder = self.codec.response(
+            call=self.call, status=self.status, content_type=self.content_type, request=self.request_facts
+        )
         for chunk in chunks:
             decoder.feed(chunk)
         return decoder.finish(complete=complete)

@@ -109,7 +109,7 @@ def test_chunks_never_change_the_facts(recording: Recording) -> None:
 
 @each_recording
 def test_the_text_of_the_first_answer_is_kept(recording: Recording) -> None:
-    conversation = recording.codec.conversation(recording.request_body, recording.response_body)
+    conversation = recording.codec.conversation(recording.call, recording.request_body, recording.response_body)
     request = json.loads(recording.request_body)
     assert conversation.request_message_count == len(request["messages"])
     assert recording.request_facts.message_count == len(request["messages"])

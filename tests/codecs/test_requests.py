@@ -15,6 +15,7 @@ from extproc.model import Call, RequestFacts
 
 OPENAI = CODECS["openai.chat"]
 ANTHROPIC = CODECS["anthropic.messages"]
+CALL = Call("POST", "/v1/x", "h")
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 both = pytest.mark.parametrize("codec", [OPENAI, ANTHROPIC], ids=lambda c: c.api)
@@ -50,7 +51,7 @@ def test_calls_are_told_by_method_and_the_end_of_the_path(method: str, path: str
 
 def _refusal(codec: Any, document: Any) -> ClientError:
     with pytest.raises(ClientError) as refused:
-        codec.request(document)
+        codec.request(document, CALL)
     return refused.value
 
 
@@ -140,12 +141,12 @@ def test_a_refusal_says_where_and_quotes_nothing(codec: Any) -> None:
 @both
 def test_null_is_the_same_as_absent(codec: Any) -> None:
     nulls = dict.fromkeys(("stream", "max_tokens", "temperature", "tools", "n", "stream_options", "system"))
-    assert codec.request({**CHAT, **nulls}) == codec.request(CHAT)
+    assert codec.request({**CHAT, **nulls}, CALL) == codec.request(CHAT, CALL)
 
 
 @both
 def test_unknown_members_pass(codec: Any) -> None:
-    assert codec.request({**CHAT, "brand_new_option": {"x": 1}}) == codec.request(CHAT)
+    assert codec.request({**CHAT, "brand_new_option": {"x": 1}}, CALL) == codec.request(CHAT, CALL)
 
 
 def test_more_unread_parts_than_can_be_listed_are_refused() -> None:
@@ -157,7 +158,7 @@ def test_blocks_nested_deeper_than_anyone_nests_count_as_unread() -> None:
     block: dict[str, Any] = {"type": "text", "text": "deep"}
     for _ in range(20):
         block = {"type": "tool_result", "content": [block]}
-    facts = ANTHROPIC.request({"model": "m", "messages": [{"role": "user", "content": [block]}]})
+    facts = ANTHROPIC.request({"model": "m", "messages": [{"role": "user", "content": [block]}]}, CALL)
     assert [part.kind for part in facts.uninspected_parts] == ["unknown"]
 
 
@@ -182,7 +183,7 @@ JSON = st.recursive(
 def test_any_document_gives_facts_or_a_typed_error(codec: Any, content: Any, message: Any, document: Any) -> None:
     for candidate in (document, {"messages": [message]}, {"messages": [{"role": "user", "content": content}]}):
         try:
-            facts = codec.request(candidate)
+            facts = codec.request(candidate, CALL)
         except ClientError:
             continue
         assert isinstance(facts, RequestFacts)

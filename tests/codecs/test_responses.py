@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 
 from extproc.codec import Codec
 from extproc.codecs import CODECS
-from extproc.codecs.openai_chat.tool_calls import CallSlots
-from extproc.framing import json_or_sse
-from extproc.model import RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.dialects.openai_chat.tool_calls import CallSlots
+from extproc.framing import response_body
+from extproc.model import Call, RequestFacts, ResponseFacts, Usage, UsageSource
 
 OPENAI = CODECS["openai.chat"]
 ANTHROPIC = CODECS["anthropic.messages"]
+CALL = Call("POST", "/v1/x", "h")
 ASKED = RequestFacts(text_bytes=41)
 
 all_codecs = pytest.mark.parametrize("codec", list(CODECS.values()), ids=lambda c: c.api)
 
 
 def _facts(codec: Codec, *chunks: bytes, status: int = 200, complete: bool = True) -> ResponseFacts:
-    decoder = codec.response(status=status, content_type=None, request=ASKED)
+    decoder = codec.response(call=CALL, status=status, content_type=None, request=ASKED)
     for chunk in chunks:
         decoder.feed(chunk)
     return decoder.finish(complete=complete)
@@ -75,7 +76,7 @@ def test_terminal_is_known_as_soon_as_the_api_says_so() -> None:
         (OPENAI, _data(_chunk("x")), b"data: [DONE]\n\n"),
         (ANTHROPIC, _data({"type": "message_start", "message": {}}), _data({"type": "message_stop"})),
     ):
-        decoder = codec.response(status=200, content_type=None, request=ASKED)
+        decoder = codec.response(call=CALL, status=200, content_type=None, request=ASKED)
         decoder.feed(before)
         assert not decoder.terminal
         decoder.feed(last)
@@ -87,17 +88,21 @@ def test_a_json_body_is_terminal_only_when_it_is_whole() -> None:
     body = b'{"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
     assert _facts(OPENAI, body, complete=False).terminal
     cut = _facts(OPENAI, body[:-1], complete=False)
-    assert (cut.terminal, cut.warnings, cut.usage.source) == (False, ("undecodable_body",), UsageSource.ESTIMATED)
+    assert (cut.terminal, cut.warnings, cut.usage.source) == (
+        False,
+        ("undecodable_body", "truncated"),
+        UsageSource.ESTIMATED,
+    )
 
 
 def test_an_event_that_cannot_be_read_is_a_warning_and_the_next_counts() -> None:
     facts = _facts(OPENAI, b"data: {broken\n\n" + _data(_chunk("abc")))
-    assert (facts.text_bytes, facts.warnings) == (3, ("undecodable_event",))
+    assert (facts.text_bytes, facts.warnings) == (3, ("undecodable_event", "truncated"))
 
 
 def test_half_an_emoji_in_a_chunk_is_counted_not_refused() -> None:
     facts = _facts(OPENAI, b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n')
-    assert (facts.text_bytes, facts.warnings) == (3, ())
+    assert (facts.text_bytes, facts.warnings) == (3, ("truncated",))
 
 
 def test_lines_of_something_else_are_a_warning() -> None:
@@ -106,7 +111,7 @@ def test_lines_of_something_else_are_a_warning() -> None:
 
 
 def test_a_body_over_the_limit_is_dropped_and_said() -> None:
-    body = json_or_sse.JsonOrSse(json_bytes_max=100)
+    body = response_body.ResponseBody(json_bytes_max=100)
     for _ in range(50):
         body.feed(b'{"a": "aaaaaaaaaaaaaaaaaaaaaa')
     assert body.is_oversized
@@ -117,7 +122,7 @@ def test_a_body_over_the_limit_is_dropped_and_said() -> None:
 
 @all_codecs
 def test_a_decoder_can_go_to_another_process(codec: Codec) -> None:
-    decoder = codec.response(status=200, content_type=None, request=ASKED)
+    decoder = codec.response(call=CALL, status=200, content_type=None, request=ASKED)
     decoder.feed(b'{"model": "m", "choices": [], "type": "message", ')
     there = pickle.loads(pickle.dumps(decoder))
     for one in (decoder, there):
@@ -148,7 +153,7 @@ def test_calls_are_bounded() -> None:
 @all_codecs
 @pytest.mark.parametrize("chunks", [4_000, 16_000])
 def test_state_does_not_grow_with_the_stream(codec: Codec, chunks: int) -> None:
-    decoder = codec.response(status=200, content_type=None, request=ASKED)
+    decoder = codec.response(call=CALL, status=200, content_type=None, request=ASKED)
     events = _data(_chunk("some text"), {"type": "content_block_delta", "delta": {"text": "some text"}})
     for _ in range(chunks):
         decoder.feed(events)
@@ -179,7 +184,7 @@ def test_any_json_gives_facts(codec: Codec, documents: list[Any], streamed: bool
     facts = _facts(codec, body, status=status)
     assert isinstance(facts, ResponseFacts)
     assert (facts.usage.input_tokens or 0) >= 0
-    codec.conversation(body, body)
+    codec.conversation(CALL, body, body)
 
 
 @all_codecs
@@ -194,4 +199,4 @@ def test_arbitrary_bytes_give_facts_whatever_the_chunks(
         at += size
     whole = _facts(codec, body, complete=complete)
     assert _facts(codec, *pieces, body[at:], complete=complete) == whole
-    codec.conversation(body, body)
+    codec.conversation(CALL, body, body)

@@ -41,6 +41,7 @@ from extproc.events import (
     StreamContext,
 )
 from extproc.exchange import Exchange
+from extproc.json_codec import JsonCodec
 from extproc.memory import MemoryBudget
 from extproc.model import (
     Action,
@@ -111,23 +112,23 @@ class FakeDecoder:
         return ResponseFacts(terminal=self.terminal, usage=Usage(1, len(self.seen), source=source))
 
 
-class FakeCodec:
+class FakeCodec(JsonCodec):
     api = "fake.chat"
-    operation = "chat"
+    operation: str | None = "chat"
 
     def matches(self, call: Call) -> bool:
         return True
 
-    def request(self, document: Any) -> RequestFacts:
+    def request(self, document: Any, call: Call) -> RequestFacts:
         return RequestFacts()
 
-    def response(self, *, status: int, content_type: str | None, request: RequestFacts) -> FakeDecoder:
+    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> FakeDecoder:
         return FakeDecoder()
 
     def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
         return ErrorReply(status, f"{code}: {message}".encode())
 
-    def conversation(self, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+    def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         return Conversation()
 
 

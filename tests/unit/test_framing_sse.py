@@ -12,18 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.framing.sse import SseEvent, SseParser
+from extproc.framing.sse import SseParser
+from extproc.framing.stream_event import StreamEvent
 
 LIMIT = 1 << 20
 
 
-def _events(*chunks: bytes, limit: int = LIMIT, flush: bool = True) -> list[SseEvent]:
+def _events(*chunks: bytes, limit: int = LIMIT, flush: bool = True) -> list[StreamEvent]:
     parser = SseParser(event_bytes_max=limit)
     events = [event for chunk in chunks for event in parser.feed(chunk)]
     return events + parser.flush() if flush else events
 
 
-def _byte_by_byte(stream: bytes, limit: int = LIMIT) -> list[SseEvent]:
+def _byte_by_byte(stream: bytes, limit: int = LIMIT) -> list[StreamEvent]:
     return _events(*(stream[i : i + 1] for i in range(len(stream))), limit=limit)
 
 

@@ -40,7 +40,7 @@ CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "conten
 
 def _inspect(document: Any, *, api: str = "openai.chat", content_type: str | None = "application/json") -> Inspection:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return inspect_body(api, body, content_type, None, Limits())[0]
+    return inspect_body(api, Call("POST", "/v1/x", "h", content_type), body, Limits())[0]
 
 
 def _entities(inspection: Inspection) -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ def _kept(body: bytes, path: str, level: CaptureLevel = CaptureLevel.REDACTED) -
     call = Call("POST", path, "h", "application/json")
     judgement = Judgement(exchange_id="x", route=route, principal=Principal(), call=call, codec=codec_for(call))
     judgement.begin(body, body_bytes=len(body))
-    judgement.receive(Inspected(*inspect_body(judgement.codec.api, body, call.content_type, None, Limits())), 1)
+    judgement.receive(Inspected(*inspect_body(judgement.codec.api, call, body, Limits())), 1)
     decision = Decision(Action.ALLOW, mask_entities=frozenset({"EMAIL_ADDRESS"}), obligations=Obligations(level))
     (effect,) = judgement.receive(Decided(decision), 2)
     assert isinstance(effect, Append)
@@ -196,9 +196,9 @@ def test_a_key_that_differs_from_the_apis_in_case_only_is_refused_at_every_depth
 
 def test_fallback_models_are_told_to_policy() -> None:
     call = Call("POST", "/api/v1/chat/completions", "openrouter.ai")
-    assert codec_for(call).request({**CHAT, "models": ["a", "b"]}).fallback_models == ("a", "b")
+    assert codec_for(call).request({**CHAT, "models": ["a", "b"]}, call).fallback_models == ("a", "b")
     with pytest.raises(ClientError):
-        codec_for(call).request({**CHAT, "models": ["a", 5]})
+        codec_for(call).request({**CHAT, "models": ["a", 5]}, call)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_where_the_path_names_the_model_policy_judges_that_one(path: str, model:
     call = Call("POST", path, "h", "application/json")
     judgement = Judgement(exchange_id="x", route=route, principal=Principal(), call=call, codec=codec_for(call))
     judgement.begin(body, body_bytes=len(body))
-    (asked,) = judgement.receive(Inspected(*inspect_body("openai.chat", body, None, None, Limits())), 1)
+    (asked,) = judgement.receive(Inspected(*inspect_body("openai.chat", call, body, Limits())), 1)
     assert isinstance(asked, AskPolicy)
     assert orjson.loads(asked.document)["request"]["model"] == model
 

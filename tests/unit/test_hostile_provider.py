@@ -7,7 +7,7 @@ import pytest
 from capture.record import Closed, decode, encode
 from extproc import frames
 from extproc.codecs import CODECS
-from extproc.model import Cost, RequestFacts, ResponseFacts, UsageSource
+from extproc.model import Call, Cost, RequestFacts, ResponseFacts, UsageSource
 
 HALF_A_PAIR = b"\\ud800"
 
@@ -19,8 +19,16 @@ MESSAGE = b"""{"type": "message", "id": "a%s", "model": "m%s", "stop_reason": "s
 "id": "1", "name": "f%s", "input": {}}], "usage": {"input_tokens": 3, "output_tokens": 1}}"""
 
 
+CALL = Call("POST", "/v1/x", "h")
+
+
 def _read(api: str, body: bytes, status: int = 200) -> ResponseFacts:
-    decoder = CODECS[api].response(status=status, content_type="application/json", request=RequestFacts(text_bytes=40))
+    decoder = CODECS[api].response(
+        call=Call("POST", "/v1/x", "h"),
+        status=status,
+        content_type="application/json",
+        request=RequestFacts(text_bytes=40),
+    )
     decoder.feed(body)
     return decoder.finish(complete=True)
 

@@ -17,7 +17,7 @@ from extproc.codecs import CODECS
 from extproc.detectors import DETECTORS
 from extproc.errors import LimitExceeded
 from extproc.inspection import inspect_request, rewrite_request
-from extproc.model import Inspection, Limits, RequestFacts, UninspectedPart
+from extproc.model import Call, Inspection, Limits, RequestFacts, UninspectedPart
 from extproc.scanner import Scanner
 
 SCANNER = Scanner(DETECTORS)
@@ -40,9 +40,8 @@ def _inspect(
 ) -> Inspection:
     return inspect_request(
         CODECS[api],
+        Call("POST", "/v1/x", "h", content_type, content_encoding),
         body,
-        content_type=content_type,
-        content_encoding=content_encoding,
         scanner=SCANNER,
         limits=limits or Limits(),
         budget=budget,
@@ -194,9 +193,8 @@ def test_base64_outside_of_an_unread_part_is_scanned() -> None:
     for content in (BASE64, [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BASE64}"}}]):
         inspect_request(
             CODECS["openai.chat"],
+            Call("POST", "/v1/x", "h"),
             _chat(content),
-            content_type=None,
-            content_encoding=None,
             scanner=Counting(),
             limits=Limits(),
             budget=_unlimited,

@@ -15,7 +15,7 @@ from extproc.detectors import DETECTORS
 from extproc.errors import ClientError, HeadgateError
 from extproc.framing.json_strings import string_at
 from extproc.inspection import inspect_request, rewrite_request
-from extproc.model import Finding, Inspection, Limits
+from extproc.model import Call, Finding, Inspection, Limits
 from extproc.redaction import placeholder, redact_text, storable_fields
 from extproc.scanner import Scanner
 
@@ -26,9 +26,8 @@ MAIL = "ann@example.org"
 def _inspect(body: bytes, api: str = "openai.chat") -> Inspection:
     return inspect_request(
         CODECS[api],
+        Call("POST", "/v1/x", "h"),
         body,
-        content_type=None,
-        content_encoding=None,
         scanner=SCANNER,
         limits=Limits(),
         budget=lambda: None,

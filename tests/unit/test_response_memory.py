@@ -6,13 +6,15 @@ import pytest
 
 from extproc.codecs import CODECS
 from extproc.memory import MemoryBudget
-from extproc.model import Limits, RequestFacts
+from extproc.model import Call, Limits, RequestFacts
 from extproc.response import ResponseTrack
 
 
 def _track(memory: MemoryBudget) -> ResponseTrack:
     track = ResponseTrack("x", Limits(), memory)
-    decoder = CODECS["openai.chat"].response(status=200, content_type=None, request=RequestFacts())
+    decoder = CODECS["openai.chat"].response(
+        call=Call("POST", "/v1/x", "h"), status=200, content_type=None, request=RequestFacts()
+    )
     track.start(status=200, content_type=None, content_encoding=None, codec_decoder=decoder)
     track.allow(keep=False, dropped_state="policy")  # nothing is kept for the archive: what counts is the decoder's
     return track

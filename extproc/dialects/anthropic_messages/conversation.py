@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from extproc.codecs.anthropic_messages.request import media_kind
+from extproc.dialects.anthropic_messages.request import media_kind
 from extproc.framing import tolerant_json
-from extproc.framing.json_or_sse import JsonOrSse
+from extproc.framing.response_body import ResponseBody
 from extproc.model import Conversation, Message, Part
 from extproc.shape import as_list, as_name, as_object, as_text, joined
 
@@ -110,7 +110,7 @@ def _result_parts(block: dict[str, Any]) -> Iterator[Part]:
 
 def _response_blocks(body: bytes | None) -> list[dict[str, Any]]:
     """The content blocks of a plain answer, or those put together from a stream's events."""
-    reader = JsonOrSse()
+    reader = ResponseBody()
     blocks: dict[int, dict[str, Any]] = {}
     pieces: dict[tuple[int, str], list[str]] = {}
     for event in (*reader.feed(body or b""), *reader.flush()):

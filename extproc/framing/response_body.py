@@ -6,10 +6,12 @@ it); no event stream does. JSON is held until its end, events are given as they 
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Any
 
 from extproc.framing import tolerant_json
-from extproc.framing.sse import SseEvent, SseParser
+from extproc.framing.sse import SseParser
+from extproc.framing.stream_event import StreamEvent
 
 JSON_BYTES_MAX = 64 * 1024 * 1024
 EVENT_BYTES_MAX = 16 * 1024 * 1024
@@ -18,10 +20,28 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 
 
-class JsonOrSse:
+class StreamFormat(Enum):
+    """How an api frames its streams. A plain JSON body is told from all of them by its bytes."""
+
+    SSE = auto()
+    EVENTSTREAM = auto()
+    """AWS `application/vnd.amazon.eventstream`."""
+    NDJSON = auto()
+    JSON_ARRAY = auto()
+    """SSE, or one JSON array that grows (Gemini without `alt=sse`): its elements are the events."""
+
+
+class ResponseBody:
     """One response body. `feed` any number of times, then `flush` once, then `document` for JSON."""
 
-    def __init__(self, *, json_bytes_max: int = JSON_BYTES_MAX, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        stream_format: StreamFormat = StreamFormat.SSE,
+        *,
+        json_bytes_max: int = JSON_BYTES_MAX,
+        event_bytes_max: int = EVENT_BYTES_MAX,
+    ) -> None:
+        self.stream_format = stream_format
         self._json_bytes_max = json_bytes_max
         self._events = SseParser(event_bytes_max=event_bytes_max)
         self._json: list[bytes] = []
@@ -40,7 +60,7 @@ class JsonOrSse:
     def unknown_lines(self) -> int:
         return self._events.unknown_lines
 
-    def feed(self, data: bytes) -> list[SseEvent]:
+    def feed(self, data: bytes) -> list[StreamEvent]:
         """Events completed by `data`; none from JSON."""
         if not self._decided:
             data = data.lstrip(_BEFORE_JSON)
@@ -59,7 +79,7 @@ class JsonOrSse:
                 self._held_bytes = 0
         return []
 
-    def flush(self) -> list[SseEvent]:
+    def flush(self) -> list[StreamEvent]:
         """The last event, when the stream ended without its blank line."""
         return [] if self.is_json else self._events.flush()
 

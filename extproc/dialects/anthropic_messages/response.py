@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.codecs.anthropic_messages.errors import read_error
+from extproc.dialects.anthropic_messages.errors import read_error
 from extproc.framing import tolerant_json
-from extproc.framing.sse import SseEvent
+from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage
+from extproc.model import ErrorFacts, ResponseFacts, Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import completed
+from extproc.usage import verbatim
 
 CALLS_MAX = 1_024
 """Tool calls named in one response; further ones are not."""
@@ -26,21 +26,21 @@ _DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
 class MessageAccount:
     """An `extproc.accounting.Account`."""
 
-    def __init__(self, *, status: int, request: RequestFacts) -> None:
+    def __init__(self, *, status: int) -> None:
         self.terminal = False
         self._succeeded = 200 <= status < 300
-        self._input_text_bytes = request.text_bytes
         self._model = ""
         self._id = ""
         self._text_bytes = 0
         self._stop_reason = ""
         self._calls: list[str] = []
         self._usage: dict[str, int] = {}
+        self._provider_usage: dict[str, Any] = {}
         self._usage_is_final = False
         self._bills_beyond = False
         self._error: ErrorFacts | None = None
 
-    def take_event(self, event: SseEvent) -> None:
+    def take_event(self, event: StreamEvent) -> None:
         body = as_object(tolerant_json.loads(event.data))
         match body.get("type"):
             case "content_block_delta":
@@ -71,27 +71,21 @@ class MessageAccount:
         self._take_message(body)
         self._usage_is_final = True
 
-    def facts(self, *, complete: bool, warnings: tuple[str, ...]) -> ResponseFacts:
+    def usage_is_final(self, *, complete: bool) -> bool:
         del complete  # a stream says the last of output in message_delta: without that it was cut, however it ended
-        said = self._said()
-        usage = Usage()
-        if self._succeeded and (self._error is None or self._text_bytes or said != usage):
-            usage = completed(
-                said,
-                is_final=self._usage_is_final,
-                input_text_bytes=self._input_text_bytes,
-                output_text_bytes=self._text_bytes,
-            )
+        return self._usage_is_final
+
+    def facts(self) -> ResponseFacts:
         return ResponseFacts(
             model=self._model or None,
             response_id=self._id or None,
             finish_reasons=(self._stop_reason,) if self._stop_reason else (),
-            usage=usage,
+            said=self._said(),
+            provider_usage=verbatim(self._provider_usage),
             tool_calls=tuple(self._calls),
             text_bytes=self._text_bytes,
             error=self._error,
-            terminal=self.terminal,
-            warnings=(*warnings, "usage_beyond_total") if self._bills_beyond else warnings,
+            warnings=("usage_beyond_total",) if self._bills_beyond else (),
         )
 
     def _take_message(self, message: dict[str, Any]) -> None:
@@ -113,6 +107,7 @@ class MessageAccount:
                 self._text_bytes += text_size(given)
 
     def _take_usage(self, usage: dict[str, Any]) -> None:
+        self._provider_usage = usage or self._provider_usage
         for key in _USAGE_KEYS:
             if (count := as_count(usage.get(key))) is not None:
                 self._usage[key] = count

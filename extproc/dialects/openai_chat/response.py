@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.codecs.openai_chat.errors import read_error
-from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments, legacy_call
+from extproc.dialects.openai_chat.errors import read_error
+from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, legacy_call
 from extproc.framing import tolerant_json
-from extproc.framing.sse import SseEvent
+from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage
+from extproc.model import ErrorFacts, ResponseFacts, Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import completed
+from extproc.usage import verbatim
 
 DONE = b"[DONE]"
 CHOICES_MAX = 1_024
@@ -26,20 +26,20 @@ CHOICES_MAX = 1_024
 class ChatAccount:
     """An `extproc.accounting.Account`."""
 
-    def __init__(self, *, status: int, request: RequestFacts) -> None:
+    def __init__(self, *, status: int) -> None:
         self.terminal = False
         self._succeeded = 200 <= status < 300
-        self._input_text_bytes = request.text_bytes
         self._model = ""
         self._id = ""
         self._text_bytes = 0
         self._finish_reasons: dict[int, str] = {}
         self._calls = CallSlots()
         self._usage: dict[str, Any] = {}
+        self._provider_usage: dict[str, Any] = {}
         self._usage_is_final = False
         self._error: ErrorFacts | None = None
 
-    def take_event(self, event: SseEvent) -> None:
+    def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
         if data == DONE:
             self.terminal = True
@@ -58,26 +58,19 @@ class ChatAccount:
         if not self._succeeded and self._error is None:
             self._error = read_error(document)
 
-    def facts(self, *, complete: bool, warnings: tuple[str, ...]) -> ResponseFacts:
-        said = normalised(self._usage)
-        usage = Usage()
-        if self._succeeded and (self._error is None or self._text_bytes or said != usage):
-            usage = completed(
-                said,
-                is_final=complete or self._usage_is_final,
-                input_text_bytes=self._input_text_bytes,
-                output_text_bytes=self._text_bytes,
-            )
+    def usage_is_final(self, *, complete: bool) -> bool:
+        return complete or self._usage_is_final
+
+    def facts(self) -> ResponseFacts:
         return ResponseFacts(
             model=self._model or None,
             response_id=self._id or None,
             finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
-            usage=usage,
+            said=normalised(self._usage),
+            provider_usage=verbatim(self._provider_usage),
             tool_calls=tuple(name for name in self._calls.names if name),
             text_bytes=self._text_bytes,
             error=self._error,
-            terminal=self.terminal,
-            warnings=warnings,
         )
 
     def _take(self, chunk: dict[str, Any], spoken: str) -> None:
@@ -88,6 +81,7 @@ class ChatAccount:
             if type(choice) is dict:
                 self._take_choice(choice, as_object(choice.get(spoken)))
         if usage := as_object(chunk.get("usage")) or as_object(as_object(chunk.get("x_groq")).get("usage")):
+            self._provider_usage = usage
             self._usage.update((key, value) for key, value in usage.items() if value is not None)
             self._usage_is_final = bool(self._finish_reasons)
         if chunk.get("error"):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from extproc.codecs.openai_chat.request import SYSTEM_ROLES, media_kind
-from extproc.codecs.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
+from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind
+from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
 from extproc.framing import tolerant_json
-from extproc.framing.json_or_sse import JsonOrSse
+from extproc.framing.response_body import ResponseBody
 from extproc.model import Conversation, Message, Part
 from extproc.shape import as_list, as_name, as_object, as_text, joined
 
@@ -170,7 +170,7 @@ def _choices(body: bytes | None) -> dict[int, _Choice]:
 
 def _chunks(body: bytes | None) -> Iterator[tuple[dict[str, Any], str]]:
     """The chunks of a stream, or the one document, with the key that holds what was said."""
-    reader = JsonOrSse()
+    reader = ResponseBody()
     for event in (*reader.feed(body or b""), *reader.flush()):
         yield as_object(tolerant_json.loads_or_none(event.data)), "delta"
     if reader.is_json:

@@ -1,0 +1,7 @@
+"""Amazon Bedrock's runtime."""
+
+from __future__ import annotations
+
+from extproc.codec import Codec
+
+CODECS: tuple[Codec, ...] = ()

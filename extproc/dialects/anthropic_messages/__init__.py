@@ -1,0 +1,1 @@
+"""The grammar of Claude's messages: requests, answers, errors, conversations."""

@@ -1,0 +1,1 @@
+"""The grammar of chat completions: requests, answers, errors, conversations."""
