@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from extproc import commands
-from extproc.commands import configuration, doctor, keys, looking, policy, running
+from extproc.commands import configuration, doctor, inspecting, keys, policy, running, scanning
 from extproc.errors import DependencyError, HeadgateError
 
 ARCHIVE_COMMANDS: Final = ("sql", "sessions", "show", "verify")
@@ -82,7 +82,7 @@ def parser(*, with_archive: bool = True) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action=_Version, help="print the version and stop")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (running, configuration, doctor, policy, keys, looking):
+    for module in (running, configuration, doctor, policy, keys, inspecting, scanning):
         module.add_parsers(subparsers)
     if with_archive:
         _add_archive_parsers(subparsers)

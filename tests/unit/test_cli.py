@@ -212,10 +212,10 @@ def test_inspect_prints_a_line_a_recording_and_goes_on_after_a_broken_one(
     (folder / "response.body").write_text(json.dumps(answer), encoding="utf-8")
     assert main(["inspect", str(tmp_path)]) == 1
     broken, good = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert "request.json" in broken["error"]
-    assert (good["api"], good["request"]["facts"]["model"]) == ("openai.chat", "gpt-4o")
+    assert "request.json" in broken["unreadable"]
+    assert (good["api"], good["request_model"]) == ("openai.chat", "gpt-4o")
     assert [finding["entity"] for finding in good["request"]["findings"]] == ["EMAIL_ADDRESS"]
-    assert good["response"]["usage"]["input_tokens"] == 3
+    assert good["usage"]["input_tokens"] == 3
     assert main(["inspect", str(folder)]) == 0
     assert main(["inspect", str(tmp_path / "missing")]) == 2
 

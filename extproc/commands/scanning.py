@@ -1,4 +1,4 @@
-"""`inspect` and `scan`: what the codecs and detectors see, without a stack."""
+"""`scan`: what the detectors see, without a stack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ INPUT_BYTES_MAX = 256 * 1024 * 1024
 
 
 def add_parsers(subparsers: Subparsers) -> None:
-    inspect = subparsers.add_parser(
-        "inspect",
-        help="decode recorded exchanges into normalised JSON, one object per line",
-        description="Decodes recordings: folders with request.json, request.body, response.json, response.body.",
-    )
-    inspect.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a recording, or a folder of them")
-    inspect.set_defaults(run=run_inspect)
     scan = subparsers.add_parser(
         "scan",
         help="run the detectors over text, JSON or JSONL, one JSON object per input",
@@ -33,77 +25,6 @@ def add_parsers(subparsers: Subparsers) -> None:
     )
     scan.add_argument("paths", nargs="+", metavar="PATH", help="a text, .json or .jsonl file; - is stdin")
     scan.set_defaults(run=run_scan)
-
-
-def run_inspect(arguments: argparse.Namespace) -> int:
-    from extproc.upstream.recordings import Unreadable
-
-    found_fault = False
-    for path in arguments.paths:
-        for folder in _recordings(path):
-            try:
-                row = describe(folder)
-            except Unreadable as error:
-                row, found_fault = {"id": folder.name, "error": str(error)}, True
-            print(json.dumps(row, ensure_ascii=False, default=_plain))
-    return 1 if found_fault else 0
-
-
-def _recordings(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        raise OperatorError("recordings_missing", f"{path} is not a folder")
-    if (path / "request.json").is_file():
-        yield path
-    else:
-        yield from sorted(entry for entry in path.iterdir() if entry.is_dir())
-
-
-def describe(folder: Path) -> dict[str, Any]:
-    """What Headgate makes of one recording: facts of request and response, and the conversation."""
-    from extproc.codecs import codec_for
-    from extproc.detectors import DETECTORS
-    from extproc.inspection import inspect_request
-    from extproc.model import Call, Limits
-    from extproc.scanner import Scanner
-    from extproc.upstream.recordings import load_recording
-
-    recording = load_recording(folder)
-    host = recording.authority.partition(":")[0]
-    call = Call(method=recording.method, path=recording.path.partition("?")[0], host=host)
-    codec = codec_for(call)
-    inspection = inspect_request(
-        codec,
-        call,
-        recording.request_body,
-        scanner=Scanner(DETECTORS),
-        limits=Limits(),
-        budget=lambda: None,
-    )
-    body_path = folder / "response.body"  # without content coding, whatever was on the wire
-    body = body_path.read_bytes() if body_path.is_file() else recording.body
-    decoder = codec.response(
-        call=call, status=recording.status, content_type=recording.content_type or None, request=inspection.facts
-    )
-    decoder.feed(body)
-    return {
-        "id": recording.id,
-        "host": host,
-        "path": recording.path.partition("?")[0],
-        "api": codec.api,
-        "operation": codec.operation,
-        "status": recording.status,
-        "request": asdict(inspection),
-        "response": asdict(decoder.finish(complete=True)),
-        "conversation": asdict(codec.conversation(call, recording.request_body, body)),
-    }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return str(value)
 
 
 def run_scan(arguments: argparse.Namespace) -> int:
