@@ -7,11 +7,12 @@ An api's codec brings an `Account`, which reads one event or one document.
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
-from extproc.model import RequestFacts, ResponseFacts, Usage
+from extproc.model import RequestFacts, ResponseFacts, Usage, UsageSource
 from extproc.usage import completed
 
 
@@ -35,6 +36,21 @@ class Account(Protocol):
         """End of the response: everything but `usage` and `terminal`. `warnings` are the account's own."""
 
 
+class Metering(Enum):
+    """What of an api's usage can be worked out from the text that passed, where the provider does not say it."""
+
+    TEXT = auto()
+    """Text in, text out: both sides are estimated."""
+    NO_OUTPUT = auto()
+    """Text in; vectors, scores or verdicts out: no output tokens, so a figure that is not said is 0."""
+    MEDIA_OUT = auto()
+    """Text in; images or speech out, whose tokens nobody can tell from bytes: not said is not known."""
+    MEDIA_IN = auto()
+    """Speech in, text out: input that is not said is not known."""
+    NOTHING = auto()
+    """No model is run: no tokens, whatever the text."""
+
+
 class AccountingDecoder:
     """An `extproc.codec.ResponseDecoder` over an account."""
 
@@ -45,10 +61,12 @@ class AccountingDecoder:
         status: int,
         request: RequestFacts,
         stream_format: StreamFormat = StreamFormat.SSE,
+        metering: Metering = Metering.TEXT,
     ) -> None:
         self._account = account
         self._succeeded = 200 <= status < 300
         self._input_text_bytes = request.text_bytes
+        self._metering = metering
         self._body = ResponseBody(stream_format)
         self._warnings: dict[str, None] = {}
         self._seen = False
@@ -79,18 +97,31 @@ class AccountingDecoder:
             self._warn("truncated")
         usage = Usage()
         if self._succeeded and (facts.error is None or facts.text_bytes or facts.said != usage):
-            usage = completed(
-                facts.said,
-                is_final=account.usage_is_final(complete=complete),
-                input_text_bytes=self._input_text_bytes,
-                output_text_bytes=facts.text_bytes,
-            )
+            usage = self._filled(facts, is_final=account.usage_is_final(complete=complete))
         return replace(
             facts,
             usage=usage,
             terminal=account.terminal,
             warnings=tuple({**self._warnings, **dict.fromkeys(facts.warnings)}),
         )
+
+    def _filled(self, facts: ResponseFacts, *, is_final: bool) -> Usage:
+        said, metering = facts.said, self._metering
+        if metering is Metering.NOTHING:
+            return Usage()
+        if metering is Metering.NO_OUTPUT:
+            is_final = True  # whatever was cut off held no figure that grows
+            said = replace(said, output_tokens=said.output_tokens or 0)
+        usage = completed(
+            said, is_final=is_final, input_text_bytes=self._input_text_bytes, output_text_bytes=facts.text_bytes
+        )
+        if metering is Metering.NO_OUTPUT and facts.said.input_tokens is None:
+            return replace(usage, source=UsageSource.ESTIMATED)
+        if metering is Metering.MEDIA_OUT and facts.said.output_tokens is None:
+            return replace(usage, output_tokens=None)
+        if metering is Metering.MEDIA_IN and facts.said.input_tokens is None:
+            return replace(usage, input_tokens=None)
+        return usage
 
     def _take_document(self) -> None:
         self._seen = True

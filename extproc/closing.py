@@ -106,8 +106,9 @@ def _without_echoes(facts: ResponseFacts, inspection: Inspection) -> ResponseFac
 
 
 def _with_input_estimate(facts: ResponseFacts, request: RequestFacts) -> ResponseFacts:
-    """An estimate made before the request had been read lacks its input side: one token per four bytes of text."""
+    """An estimate made before the request had been read lacks its input side: one token per four bytes of text. None
+    is another matter: input that cannot be estimated from text (speech)."""
     usage = facts.usage
-    if usage.source not in (UsageSource.ESTIMATED, UsageSource.PARTIAL) or usage.input_tokens:
+    if usage.source not in (UsageSource.ESTIMATED, UsageSource.PARTIAL) or usage.input_tokens != 0:
         return facts
     return replace(facts, usage=replace(usage, input_tokens=-(-request.text_bytes // 4)))
