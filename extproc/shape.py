@@ -7,13 +7,17 @@ functions read them tolerantly: what has the wrong shape is not there.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import orjson
+
 from extproc.errors import ClientError
 from extproc.framing.json_strings import walk
 from extproc.framing.tolerant_json import utf8_size
+from extproc.model import UNKNOWN_PART_CHARS_MAX, Part
 
 NAME_CHARS_MAX = 256
 TOKENS_MAX = 1_000_000_000_000
@@ -62,6 +66,23 @@ def as_count(value: Any) -> int | None:
 def joined(texts: Iterable[str | None]) -> str | None:
     """Texts one below the other; None when there is none."""
     return "\n\n".join(text for text in texts if text) or None
+
+
+def json_text(value: Any) -> str:
+    """`value` as compact JSON. What UTF-8 cannot say (a lone surrogate) or orjson will not (an integer beyond 64 bits)
+    is escaped or written out, never dropped."""
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        try:
+            return json.dumps(value, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError):
+            return "{}"
+
+
+def unknown_part(value: Any) -> Part:
+    """What a later api brings, kept as its JSON."""
+    return Part("unknown", json_text(value)[:UNKNOWN_PART_CHARS_MAX])
 
 
 def text_size(document: Any) -> int:
