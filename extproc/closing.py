@@ -57,7 +57,7 @@ class Outcome:
         response: ResponseTrack,
         response_whole: bool,
         overhead_ns: int,
-        price: Callable[[str, str | None, Usage, int], Cost],
+        price: Callable[[str, str | None, Usage, int, str | None], Cost],
     ) -> Closed:
         """The last frame: `status` is the `capture_status`, `facts` what the codec read from the response."""
         request_facts = judgement.inspection.facts
@@ -67,6 +67,7 @@ class Outcome:
             facts.model or request_facts.model,
             facts.usage,
             self.started_ns + self.wall_offset_ns,
+            facts.service_tier,
         )
         first, asked = self.first_byte_ns, self.request_done_ns or self.started_ns
         # A full disk took the decision and the body from the row: then it must say so.

@@ -165,6 +165,12 @@ class Usage:
     """Those of `input_tokens` that are audio."""
     output_audio_tokens: int | None = None
     """Those of `output_tokens` that are audio."""
+    input_image_tokens: int | None = None
+    """Those of `input_tokens` that are images, where the provider prices them apart (image APIs)."""
+    output_image_tokens: int | None = None
+    """Those of `output_tokens` that are images, where the provider prices them apart (image APIs)."""
+    web_searches: int | None = None
+    """Searches that the provider ran and bills per piece (Anthropic `server_tool_use.web_search_requests`)."""
     billed_input_tokens: int | None = None
     """What the provider bills, where it says that this is not what it counted (Cohere `billed_units`)."""
     billed_output_tokens: int | None = None

@@ -36,8 +36,8 @@ class Surroundings:
     limits: Limits
     memory: MemoryBudget
     codec_for: Callable[[Call], Codec]
-    price: Callable[[str, str | None, Usage, int], Cost]
-    """(provider, model, usage, Unix ns of the request) → cost."""
+    price: Callable[[str, str | None, Usage, int, str | None], Cost]
+    """(provider, model, usage, Unix ns of the request, service tier) → cost."""
 
 
 def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:

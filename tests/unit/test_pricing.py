@@ -135,3 +135,46 @@ def test_the_module_is_cheap_to_import_and_loads_its_data_when_asked() -> None:
     code = "import sys, extproc.pricing; print('genai_prices' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "False"
+
+
+def test_a_cache_write_that_lives_an_hour_costs_twice_the_input() -> None:
+    # claude-sonnet-4-5: $3 input, $3.75 five-minute write, $6 one-hour write, $15 output per million
+    usage = Usage(
+        input_tokens=10_000, output_tokens=0, cache_creation_input_tokens=9_000, cache_creation_1h_input_tokens=4_000
+    )
+    expected = (1_000 * Decimal(3) + 5_000 * Decimal("3.75") + 4_000 * Decimal(6)) / MILLION
+    assert amount("anthropic", "claude-sonnet-4-5", usage) == expected == Decimal("0.04575")
+
+
+def test_a_web_search_costs_a_cent() -> None:
+    # $10 per 1,000 searches, beside the tokens
+    usage = Usage(input_tokens=0, output_tokens=0, web_searches=3)
+    assert amount("anthropic", "claude-sonnet-4-5", usage) == Decimal("0.03")
+
+
+def test_audio_tokens_of_gpt_audio_are_priced_apart() -> None:
+    # gpt-audio: $2.50 text in, $32 audio in, $10 text out, $64 audio out per million
+    usage = Usage(input_tokens=100, output_tokens=200, input_audio_tokens=60, output_audio_tokens=150)
+    expected = (40 * Decimal("2.50") + 60 * Decimal(32) + 50 * Decimal(10) + 150 * Decimal(64)) / MILLION
+    assert amount("openai", "gpt-audio", usage) == expected == Decimal("0.01212")
+
+
+def test_audio_of_a_model_whose_audio_price_nobody_lists_has_no_known_cost() -> None:
+    usage = Usage(input_tokens=100, output_tokens=200, output_audio_tokens=150)
+    assert price("openai", "gpt-4o-audio-preview", usage, AT_NS) == Cost(unknown_reason="unknown_price")
+
+
+def test_what_cohere_bills_is_priced_not_what_it_counts() -> None:
+    # command-r-08-2024: $0.15 in, $0.60 out per million
+    usage = Usage(input_tokens=69, output_tokens=20, billed_input_tokens=7, billed_output_tokens=10)
+    assert amount("cohere", "command-r-08-2024", usage) == (7 * Decimal("0.15") + 10 * Decimal("0.60")) / MILLION
+
+
+@pytest.mark.parametrize("tier", ["batch", "flex", "priority", "scale", "PROVISIONED_THROUGHPUT"])
+def test_a_tier_with_prices_of_its_own_has_no_known_cost(tier: str) -> None:
+    assert price("openai", "gpt-4o", Usage(1, 1), AT_NS, tier) == Cost(unknown_reason="unknown_tier")
+
+
+@pytest.mark.parametrize("tier", [None, "default", "standard", "on_demand", "ON_DEMAND"])
+def test_the_usual_tier_costs_the_list_price(tier: str | None) -> None:
+    assert price("openai", "gpt-4o", Usage(1, 1), AT_NS, tier).amount == Decimal("0.0000125")
