@@ -53,6 +53,11 @@ def call_of(opened: Opened, request: Request | None) -> Call:
     )
 
 
+def api_of(opened: Opened, request: Request | None) -> str:
+    """The api spoken: by the body, where the path told none."""
+    return (request.api if request is not None else None) or opened.api
+
+
 def decode_response(body: bytes | None, encoding: str | None, limits: DeriveLimits, *, complete: bool) -> Decoded:
     """Remove the content coding; what cannot be decoded stays as it came. `complete=False`: the end is missing."""
     if not body or not encoding:

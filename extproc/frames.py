@@ -6,6 +6,7 @@ Bodies come in as `ArchivableBody` only: the type that the judgement makes when 
 from __future__ import annotations
 
 from capture.record import Closed, FindingRecord, Opened, ReasonRecord, Request, UninspectedRecord
+from extproc import storable
 from extproc.codec import Codec
 from extproc.model import (
     ArchivableBody,
@@ -96,6 +97,7 @@ def request(
     return Request(
         exchange_id=exchange_id,
         at_ns=at_ns,
+        api=inspection.api,
         model=facts.model,
         stream=facts.stream,
         max_output_tokens=facts.max_output_tokens,
@@ -104,6 +106,11 @@ def request(
         tools=facts.tools[:_FINDINGS_LISTED_MAX],
         message_count=facts.message_count,
         text_bytes=facts.text_bytes,
+        parameters=storable.parameters(facts.parameters),
+        called_tools=facts.called_tools[:_FINDINGS_LISTED_MAX],
+        rpc_methods=facts.rpc_methods[:_FINDINGS_LISTED_MAX],
+        previous_response_id=storable.identifier(facts.previous_response_id),
+        conversation_id=storable.identifier(facts.conversation_id),
         uninspected_parts=tuple(
             UninspectedRecord(kind=p.kind, field=p.field, media_type=p.media_type, size_bytes=p.size_bytes)
             for p in facts.uninspected_parts[:_FINDINGS_LISTED_MAX]
@@ -191,6 +198,8 @@ def closed(
         cache_creation_input_tokens=usage.cache_creation_input_tokens,
         reasoning_output_tokens=usage.reasoning_output_tokens,
         usage_source=usage.source.value,
+        provider_usage=storable.provider_usage(facts.provider_usage),
+        service_tier=storable.word(facts.service_tier),
         billed_cost=cost.amount,
         billing_currency=cost.currency,
         price_version=cost.price_version,

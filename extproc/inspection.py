@@ -2,71 +2,38 @@
 
     bytes ─► content coding off ─► one strict reading ─► the api's facts ─► every string past the detectors
 
-Every string means keys too, whatever the api says a field is for: text must not pass because it stands in an unusual
-place. The exceptions are payloads in base64 that are already reported as uninspected, and blobs that the provider
-encrypted itself, in which random letters look like keys.
+Whatever the api, every string is scanned (`findings.py`): text must not pass because it stands in an unusual place.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
 
 from extproc.codec import Codec
+from extproc.codecs import recognised
 from extproc.errors import ClientError, HeadgateError, LimitExceeded
+from extproc.findings import BUDGET_BYTES, Findings, Scanner
 from extproc.framing import strict_json
 from extproc.framing.content_encoding import decoder
-from extproc.framing.json_strings import (
-    KEY_MARK,
-    Place,
-    pointer,
-    replace_strings,
-    string_at,
-    string_tokens,
-    walk,
-)
-from extproc.framing.tolerant_json import utf8_size
-from extproc.media import is_encrypted, is_payload, media_type_or_none
+from extproc.framing.json_strings import KEY_MARK, replace_strings, string_at
+from extproc.media import media_type_or_none
 from extproc.model import Call, Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
-from extproc.redaction import FreshNames, Span, redact_text
+from extproc.redaction import FreshNames, redact_text
+from extproc.storable import is_name
 
-BUDGET_BYTES = 64 * 1024
-"""`budget` is asked at least once for so many bytes of decoding or scanning."""
-BUDGET_STRING_BYTES = 256
-"""What a string costs beside its length, as bytes: a body of short strings must ask `budget` often as well."""
-MEMO_CHARS_MAX = 64
-MEMO_MAX = 4_096
-"""Short strings (roles, types, keys) repeat: their hits are remembered, for so many different ones per body."""
-VALUE_CHARS_MIN, VALUE_CHARS_MAX = 7, 256
-"""A value of this length is looked at together with its key: shorter than a telephone number, or longer than a key that
-was issued, it is none."""
 REWRITE_DEPTH_MAX = 1_000
 """Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
 
-NAME_BYTES_MAX = 256
-"""A longer model or tool name is no name."""
 OVERLONG_NAME = "(overlong)"
 WITHHELD_NAME = "(withheld)"
 """Every tool's name where something was found in one: which of them it was is not worth a look."""
 _TOOLS = ("/tools/", "/functions/")
 _NAMES = ("/name", "/type")
-
-
-class Scanner(Protocol):
-    """As `extproc.scanner.Scanner`."""
-
-    def scan(self, text: bytes, budget: Callable[[], None], /) -> Sequence[ScannedSpan]: ...
-
-
-class ScannedSpan(Span, Protocol):
-    @property
-    def data_class(self) -> str: ...
-    @property
-    def score(self) -> float: ...
 
 
 def inspect_request(
@@ -83,11 +50,13 @@ def inspect_request(
     A model's name that is too long, or in which something was found, is left out of the facts, a tool's is replaced:
     names go to policy, into messages and to readers who may not read text.
 
+    A body of the api `opaque` may turn out to be one of ours: then `Inspection.api` names it, and the facts are its.
+
     `budget` raises `LimitExceeded` when the CPU allowance is spent: the problem is then `inspect_budget`. A body of the
     api `opaque` has no form to be wrong, so it is no problem when nobody can read it: it is one uninspected part.
     """
     read = _Reading()
-    found = _Findings(scanner, limits.findings_max, budget)
+    found = Findings(scanner, limits.findings_max, budget)
     try:
         read.read(codec, call, body, limits, budget)
         if read.is_json:
@@ -105,11 +74,12 @@ def inspect_request(
         )
         read.facts = RequestFacts(uninspected_parts=(part,))
     return Inspection(
-        facts=_storable_names(read.facts, found.kept),
+        facts=_without_hits(_storable_names(read.facts, found.kept), found.hit_names),
         findings=tuple(found.kept),
         findings_truncated=found.truncated,
         problem=read.problem,
         decoded_body=read.plain if read.plain is not body else None,
+        api=read.api,
         hides_findings=read.hides,
     )
 
@@ -149,6 +119,8 @@ class _Reading:
         self.is_json = False
         self.document: Any = None
         self.facts = RequestFacts()
+        self.api: str | None = None
+        """The api that only the body told."""
         self.problem: Problem | None = None
         self.hides = False
         """Something is in `plain` that has no place which could be redacted."""
@@ -179,8 +151,21 @@ class _Reading:
             self.facts = codec.request(self.document, call)
         except ClientError as error:
             refuse(error)
+        if self.is_json and codec.api == "opaque":
+            self._recognise(call)
         if not self.is_json and _is_utf8(self.plain):
             self.text = self.plain
+
+    def _recognise(self, call: Call) -> None:
+        """A body that only looks like an api's is no better than any other that nobody reads: it stays opaque."""
+        codec = recognised(self.document, call)
+        if codec is None:
+            return
+        try:
+            self.facts = codec.request(self.document, call)
+        except ClientError:
+            return
+        self.api = codec.api
 
     def _refuse(self, error: ClientError) -> None:
         self.problem = self.problem or Problem(error.code, error.message, error.status)
@@ -226,139 +211,52 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-class _Findings:
-    """Collects hits, at most `findings_max` and then only the first of each further entity: a body full of addresses
-    must not hide the key at its end from policy."""
-
-    def __init__(self, scanner: Scanner, findings_max: int, budget: Callable[[], None]) -> None:
-        self.kept: list[Finding] = []
-        self.truncated = False
-        self._scanner = scanner
-        self._findings_max = findings_max
-        self._budget = budget
-        self._unasked_bytes = 0
-        self._entities: set[str] = set()
-        self._memo: dict[str, Sequence[ScannedSpan]] = {}
-
-    def scan_raw(self, text: bytes) -> None:
-        """A body without JSON of one reading may still hold JSON strings (two readings; JSON lines; a form with JSON in
-        it), and escapes must hide nothing there either: a string that holds more without its escapes is found whole.
-        """
-        plain = list(self._scanner.scan(text, self._budget))
-        for hits, span in self._behind_escapes(text, plain):
-            self._keep(hits, "", whole=span)
-        self._keep(plain, "")
-
-    def hides(self, body: bytes, *, is_text: bool) -> bool:
-        """Does a body that nobody can read hold hits all the same: between other bytes, or in UTF-16 and UTF-32, where
-        zeros stand between the letters?"""
-        if not is_text and self._scanner.scan(body, self._budget):
-            return True
-        return b"\0" in body and bool(self._scanner.scan(body.replace(b"\0", b""), self._budget))
-
-    def _behind_escapes(
-        self, text: bytes, plain: Sequence[ScannedSpan]
-    ) -> Iterator[tuple[Sequence[ScannedSpan], tuple[int, int]]]:
-        """JSON strings inside `text` that hold more hits than `plain` shows there: the hits, and what is between the
-        quotes."""
-        at = 0
-        for start, end, unescaped in string_tokens(text):
-            self._spend(end - start)
-            if unescaped is None:
-                continue
-            hits = self._scanner.scan(unescaped, self._budget)
-            while at < len(plain) and plain[at].end <= start:
-                at += 1
-            seen = sum(1 for hit in islice(plain, at, at + len(hits)) if hit.end <= end)
-            if len(hits) > seen:
-                yield hits, (start + 1, end - 1)
-
-    def scan_document(self, document: Any, uninspected: Sequence[UninspectedPart]) -> None:
-        payload_fields = frozenset(part.field for part in uninspected)
-        for place, is_key, text in walk(document):
-            self._spend(len(text))
-            if payload_fields and not is_key and is_payload(text, place, payload_fields):
-                continue
-            matches = self._matches(text) or self._named_by_its_key(text, place, is_key=is_key)
-            # A tool's arguments are JSON in a string: what they escape, the tool will read without its escapes.
-            deeper = list(self._behind_escapes(text.encode(), matches)) if "\\" in text and '"' in text else ()
-            if matches or deeper:
-                where = pointer(place, is_key=is_key)
-                if is_key or not is_encrypted(document, where, text):
-                    for hits, span in deeper:
-                        self._keep(hits, where, whole=span)
-                    self._keep(matches, where)
-
-    def _named_by_its_key(self, text: str, place: Place, *, is_key: bool) -> Sequence[ScannedSpan]:
-        """Hits in what only its key makes a hit: `{"api_key": "…"}` in a tool's input, as `api_key: …` in text."""
-        if is_key or place is None or not VALUE_CHARS_MIN <= len(text) <= VALUE_CHARS_MAX:
-            return ()
-        key = place[1]
-        if type(key) is not str or len(key) > MEMO_CHARS_MAX or "\n" in key:
-            return ()
-        before = f"{key}: ".encode()
-        hits = self._scanner.scan(before + text.encode(), self._budget)
-        return [_shifted(hit, len(before)) for hit in hits if hit.start >= len(before)]
-
-    def _spend(self, size_bytes: int) -> None:
-        self._unasked_bytes += size_bytes + BUDGET_STRING_BYTES
-        if self._unasked_bytes >= BUDGET_BYTES:
-            self._unasked_bytes = 0
-            self._budget()
-
-    def _matches(self, text: str) -> Sequence[ScannedSpan]:
-        if len(text) > MEMO_CHARS_MAX:
-            return self._scanner.scan(text.encode(), self._budget)
-        matches = self._memo.get(text)
-        if matches is None:
-            matches = self._scanner.scan(text.encode(), self._budget) if text else ()
-            if len(self._memo) < MEMO_MAX:
-                self._memo[text] = matches
-        return matches
-
-    def _keep(self, matches: Iterable[ScannedSpan], field: str, whole: tuple[int, int] | None = None) -> None:
-        """`whole`: the span to give each entity once, where the matches' own offsets mean nothing outside."""
-        if whole is not None:
-            matches = {match.entity: match for match in matches}.values()
-        for match in matches:
-            if len(self.kept) >= self._findings_max:
-                self.truncated = True
-                if match.entity in self._entities:
-                    continue
-            self._entities.add(match.entity)
-            start, end = whole or (match.start, match.end)
-            self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    """A `ScannedSpan`."""
-
-    entity: str
-    data_class: str
-    start: int
-    end: int
-    score: float
-
-
-def _shifted(hit: ScannedSpan, by: int) -> ScannedSpan:
-    return _Hit(hit.entity, hit.data_class, hit.start - by, hit.end - by, hit.score)
-
-
 def _storable_names(facts: RequestFacts, findings: Sequence[Finding]) -> RequestFacts:
     """Without what is no name: too long, or something was found in it."""
     fields = {finding.field for finding in findings}
-    if facts.model is not None and ("/model" in fields or utf8_size(facts.model) > NAME_BYTES_MAX):
+    if facts.model is not None and ("/model" in fields or not is_name(facts.model)):
         facts = replace(facts, model=None)
     if any(field.startswith("/models/") for field in fields):
         facts = replace(facts, fallback_models=(WITHHELD_NAME,) * len(facts.fallback_models))
-    if any(utf8_size(name) > NAME_BYTES_MAX for name in facts.tools):
-        facts = replace(
-            facts, tools=tuple(OVERLONG_NAME if utf8_size(name) > NAME_BYTES_MAX else name for name in facts.tools)
-        )
+    facts = replace(
+        facts,
+        tools=_no_overlong(facts.tools),
+        called_tools=_no_overlong(facts.called_tools),
+        rpc_methods=_no_overlong(facts.rpc_methods),
+    )
     if any(field.startswith(_TOOLS) and field.endswith(_NAMES) for field in fields):
         facts = replace(facts, tools=(WITHHELD_NAME,) * len(facts.tools))
     return facts
+
+
+def _no_overlong(names: tuple[str, ...]) -> tuple[str, ...]:
+    if all(map(is_name, names)):
+        return names
+    return tuple(name if is_name(name) else OVERLONG_NAME for name in names)
+
+
+def _without_hits(facts: RequestFacts, hit: AbstractSet[str]) -> RequestFacts:
+    """Without the names and ids in which something was found, wherever in the body the api has them."""
+    if not hit:
+        return facts
+
+    def withheld(names: tuple[str, ...]) -> tuple[str, ...]:
+        return names if hit.isdisjoint(names) else (WITHHELD_NAME,) * len(names)
+
+    def left_out(name: str | None) -> str | None:
+        return None if name in hit else name
+
+    return replace(
+        facts,
+        model=left_out(facts.model),
+        fallback_models=withheld(facts.fallback_models),
+        tools=withheld(facts.tools),
+        called_tools=withheld(facts.called_tools),
+        rpc_methods=withheld(facts.rpc_methods),
+        previous_response_id=left_out(facts.previous_response_id),
+        conversation_id=left_out(facts.conversation_id),
+        parameters={name: value for name, value in facts.parameters.items() if value not in hit},
+    )
 
 
 def _document_of(body: bytes, by_field: Mapping[str, object]) -> Any:
