@@ -20,7 +20,7 @@ from decimal import Decimal
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="frame", omit_defaults=True):
@@ -168,7 +168,7 @@ class Closed(Frame, frozen=True, kw_only=True, tag="closed"):
     reasoning_output_tokens: int | None = None
     usage_source: str = "none"
     provider_usage: str | None = None
-    """The provider's last usage object, verbatim JSON."""
+    """The provider's last usage object, verbatim JSON but for strings that are no words."""
     service_tier: str | None = None
     billed_cost: Decimal | None = None
     billing_currency: str | None = None

@@ -15,6 +15,7 @@ from typing import Any
 from capture.derive import (
     Decoded,
     DeriveLimits,
+    api_of,
     call_of,
     content_columns,
     decode_response,
@@ -25,6 +26,7 @@ from capture.join import CUT, Joined
 from capture.pointers import public_pointer
 from capture.record import Closed, Request, UninspectedRecord
 from capture.sessions import Chain, Place, chain
+from extproc import storable
 from extproc.codec import Codec
 from extproc.model import Conversation, ResponseFacts, UsageSource
 
@@ -59,7 +61,6 @@ _AS_OPENED = (
     "method",
     "path",
     "host",
-    "api",
 )
 """Columns that are fields of the `Opened` frame."""
 
@@ -79,6 +80,8 @@ class Read:
     """An exchange with its bodies read, before its place in a session is known."""
 
     joined: Joined
+    api: str
+    operation: str | None
     request_body: bytes | None
     response: Decoded
     response_stored_bytes: int
@@ -100,7 +103,8 @@ class Rows:
 
 def read(joined: Joined, bodies: Bodies, codecs: Mapping[str, Codec], limits: DeriveLimits) -> Read:
     """Decode and derive. Never raises."""
-    codec = codecs.get(joined.opened.api)
+    api = api_of(joined.opened, joined.request)
+    codec = codecs.get(api)
     call = call_of(joined.opened, joined.request)
     closed = joined.closed
     head = joined.head
@@ -128,7 +132,8 @@ def read(joined: Joined, bodies: Bodies, codecs: Mapping[str, Codec], limits: De
             warnings = (*warnings, "session_unknown")
     all_warnings = (*joined.warnings, *bodies.warnings, *response.warnings, *cut_warnings, *warnings)
     stored = len(bodies.response or b"")
-    return Read(joined, bodies.request, response, stored, conversation, hashes, facts, all_warnings)
+    operation = joined.opened.operation if api == joined.opened.api or codec is None else codec.operation
+    return Read(joined, api, operation, bodies.request, response, stored, conversation, hashes, facts, all_warnings)
 
 
 def rows(read: Read, place: Place | None, limits: DeriveLimits) -> Rows:
@@ -148,7 +153,7 @@ def bare_rows(joined: Joined) -> Rows:
         "incarnation": joined.opened.incarnation,
         "seq": joined.opened.seq,
         "team": joined.opened.team,
-        "api": joined.opened.api,
+        "api": api_of(joined.opened, joined.request),
         "capture_status": joined.closed.capture_status if joined.closed else CUT,
         "warnings": ["row_failed"],
     }
@@ -167,7 +172,8 @@ def _facts(read: Read, place: Place | None) -> dict[str, Any]:
     row |= {
         "ts": started,
         "hour": started.hour,
-        "gen_ai_operation_name": opened.operation,
+        "api": read.api,
+        "gen_ai_operation_name": read.operation,
         "gen_ai_provider_name": opened.provider,
         "session_id": place.session_id if place else None,
         "turn": place.turn if place else None,
@@ -184,6 +190,11 @@ def _request_facts(request: Request) -> dict[str, Any]:
         "gen_ai_request_model": request.model,
         "gen_ai_request_max_tokens": request.max_output_tokens,
         "gen_ai_request_temperature": request.temperature,
+        "request_parameters": request.parameters,
+        "called_tools": list(request.called_tools),
+        "rpc_methods": list(request.rpc_methods),
+        "gen_ai_conversation_id": request.conversation_id,
+        "previous_response_id": request.previous_response_id,
         "choices": request.choices,
         "stream": request.stream,
         "message_count": request.message_count,
@@ -252,6 +263,8 @@ def _closed_facts(closed: Closed, read: Read) -> tuple[dict[str, Any], tuple[str
         "gen_ai_usage_cache_creation_input_tokens": closed.cache_creation_input_tokens,
         "gen_ai_usage_reasoning_output_tokens": closed.reasoning_output_tokens,
         "usage_source": closed.usage_source,
+        "provider_usage": closed.provider_usage,
+        "service_tier": closed.service_tier,
         "billed_cost": cost,
         "billing_currency": closed.billing_currency if cost is not None else None,
         "price_version": closed.price_version,
@@ -284,6 +297,8 @@ def _cut_facts(read: Read) -> tuple[dict[str, Any], tuple[str, ...]]:
         "gen_ai_usage_cache_creation_input_tokens": usage.cache_creation_input_tokens,
         "gen_ai_usage_reasoning_output_tokens": usage.reasoning_output_tokens,
         "usage_source": usage.source.value if stored else UsageSource.NONE.value,
+        "provider_usage": storable.provider_usage(facts.provider_usage),
+        "service_tier": storable.word(facts.service_tier),
         "cost_unknown_reason": CUT,
         "response_bytes": stored or None,
         "response_content_state": "partial" if stored else None,

@@ -85,6 +85,26 @@ def test_a_whole_exchange_says_everything() -> None:
     assert row["text_truncated"] is False
 
 
+def test_what_steered_the_call_and_the_providers_own_figures_are_in_the_facts() -> None:
+    usage = '{"prompt_tokens":9,"completion_tokens":3}'
+    story = Story(
+        1,
+        request={
+            "parameters": '{"top_p":0.5}',
+            "called_tools": ("look",),
+            "rpc_methods": ("tools/call",),
+            "conversation_id": "conv_1",
+            "previous_response_id": "resp_0",
+        },
+        closed={"provider_usage": usage, "service_tier": "default"},
+    )
+    row = build(story.frames())
+    assert (row["request_parameters"], row["provider_usage"]) == ('{"top_p":0.5}', usage)
+    assert (row["called_tools"], row["rpc_methods"]) == (["look"], ["tools/call"])
+    assert (row["gen_ai_conversation_id"], row["previous_response_id"]) == ("conv_1", "resp_0")
+    assert row["service_tier"] == "default"
+
+
 def test_a_cut_stream_has_the_usage_that_its_stored_part_tells_and_no_cost() -> None:
     story = Story(
         1, response=(streamed("one ", "two "), streamed("three ")), head={"content_type": "text/event-stream"}
