@@ -82,6 +82,8 @@ class AccountingDecoder:
     def feed(self, data: bytes) -> None:
         for event in self._body.feed(data):
             self._take(event)
+        if self._body.is_ended:
+            self._account.terminal = True
 
     def finish(self, *, complete: bool) -> ResponseFacts:
         for event in self._body.flush():
@@ -90,10 +92,13 @@ class AccountingDecoder:
             self._take_document()
         if self._body.unknown_lines:
             self._warn("unknown_sse_field")
+        if self._body.is_broken:
+            self._warn("broken_framing")
         account = self._account
         facts = account.facts()
         ended = account.terminal or bool(facts.finish_reasons) or facts.error is not None
-        if self._seen and self._succeeded and not (ended if complete else account.terminal):
+        unended = self._seen and self._succeeded and not (ended if complete else account.terminal)
+        if unended or self._body.is_cut or (self._body.is_broken and not account.terminal):
             self._warn("truncated")
         usage = Usage()
         if self._succeeded and (facts.error is None or facts.text_bytes or facts.said != usage):
@@ -132,6 +137,8 @@ class AccountingDecoder:
             return
         self._account.terminal = True
         self._account.take_document(document)
+        if self._body.is_cut:
+            self._account.terminal = False
 
     def _take(self, event: StreamEvent) -> None:
         self._seen = True

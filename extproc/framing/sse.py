@@ -7,16 +7,33 @@
 providers end streams that way, with usage in it. Only the standard's line ends count: `str.splitlines` would also cut
 at U+2028. An event beyond `event_bytes_max` is given without its data, marked `oversized`.
 
+Beyond the standard, JSON between the events without `data:` (errors of Gemini's, pretty-printed over many lines) is an
+event of its own: from a line that begins with a bracket to the one that closes it.
+
 Time is linear in the bytes whatever the chunks: nothing is searched or joined twice.
 """
 
 from __future__ import annotations
+
+import re
 
 from extproc.framing.stream_event import StreamEvent
 
 _BOM = b"\xef\xbb\xbf"
 _COLON = ord(":")
 _RETRY_DIGITS_MAX = 10
+_NAMES = frozenset({b"data", b"event", b"id", b"retry"})
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""No line of pretty-printed JSON begins so."""
+_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]]')
+_OPENING = frozenset({b"{", b"["})
+_CLOSING = frozenset({b"}", b"]"})
+
+
+def open_brackets(line: bytes) -> int:
+    """How many brackets a line of JSON opens more than it closes. No string of JSON goes beyond its line."""
+    found = _BRACKET.findall(line)
+    return sum(token in _OPENING for token in found) - sum(token in _CLOSING for token in found)
 
 
 class SseParser:
@@ -35,6 +52,8 @@ class SseParser:
         self._line_bytes = 0
         self._data_bytes = 0
         self._oversized = False
+        self._open_brackets = 0
+        """Of the JSON without `data:` that is being read; 0 when there is none."""
         self._after_cr = False
         self._start: bytes | None = b""
         """The first bytes, until it is known whether they are a byte order mark; then None."""
@@ -64,8 +83,8 @@ class SseParser:
             lines[0] = self._finish_line(lines[0])
         for line in lines:
             if line:
-                self._take(line)
-            elif (event := self._dispatch()) is not None:
+                self._take(line, events)
+            elif not self._open_brackets and (event := self._dispatch()) is not None:
                 events.append(event)
         if rest:
             self._hold(rest)
@@ -78,7 +97,7 @@ class SseParser:
             self._line.append(self._start)
         self._start = None
         if self._line:
-            self._take(self._finish_line(b""))
+            self._take(self._finish_line(b""), events)
         if (event := self._dispatch()) is not None:
             events.append(event)
         return events
@@ -107,18 +126,43 @@ class SseParser:
 
     def _drop(self) -> None:
         self._oversized = True
+        self._open_brackets = 0
         self._data.clear()
         self._line.clear()
         self._line_bytes = self._data_bytes = 0
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, events: list[StreamEvent]) -> None:
         if len(line) > self.event_bytes_max:
             self._drop()
+        elif self._open_brackets:
+            self._take_bare(line, events)
         elif line.startswith(b"data:"):
             self._append(line[6:] if line[5:6] == b" " else line[5:])
         elif line[0] != _COLON:
             field, _, value = line.partition(b":")
-            self._take_field(field, value.removeprefix(b" "))
+            if field not in _NAMES and line.lstrip()[:1] in _OPENING:
+                self._complete(events)
+                self._take_bare(line, events)
+            else:
+                self._take_field(field, value.removeprefix(b" "))
+
+    def _take_bare(self, line: bytes, events: list[StreamEvent]) -> None:
+        """A line of JSON that no `data:` announced."""
+        if line.startswith(_FIELDS):  # it was cut off
+            self._open_brackets = 0
+            self._complete(events)
+            self._take(line, events)
+            return
+        self._append(line)
+        self._open_brackets = 0 if self._oversized else max(0, self._open_brackets + open_brackets(line))
+        if not self._open_brackets:
+            self._complete(events)
+
+    def _complete(self, events: list[StreamEvent]) -> None:
+        if self._data or self._oversized:
+            event = self._dispatch()
+            assert event is not None
+            events.append(event)
 
     def _take_field(self, field: bytes, value: bytes) -> None:
         match field:

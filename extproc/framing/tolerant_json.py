@@ -11,17 +11,28 @@ from typing import Any
 
 import orjson
 
+from extproc.framing import cut_json
+
 
 def loads(data: bytes) -> Any:
     """The document in `data`. Raises `ValueError` for what no parser reads. Strings may hold lone surrogates."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        pass
+        return _loads_odd(data)
+
+
+def loads_prefix(data: bytes) -> tuple[Any, bool]:
+    """(the document in `data`, is it whole?): of a document that was cut off, all that is there of it, see `cut_json`.
+
+    Raises `ValueError` for what is neither a document nor the beginning of one.
+    """
     try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+        return orjson.loads(data), True
+    except orjson.JSONDecodeError:
+        pass
+    closed = cut_json.closed(data)
+    return (_loads_odd(data), True) if closed is None else (loads(closed), False)
 
 
 def loads_or_none(data: bytes | None) -> Any:
@@ -30,6 +41,14 @@ def loads_or_none(data: bytes | None) -> Any:
         return loads(data) if data else None
     except ValueError:
         return None
+
+
+def _loads_odd(data: bytes) -> Any:
+    """What only the standard library's parser reads: NaN, lone surrogates, broken UTF-8."""
+    try:
+        return json.loads(data.decode("utf-8-sig", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def utf8_size(text: str) -> int:

@@ -88,11 +88,7 @@ def test_a_json_body_is_terminal_only_when_it_is_whole() -> None:
     body = b'{"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
     assert _facts(OPENAI, body, complete=False).terminal
     cut = _facts(OPENAI, body[:-1], complete=False)
-    assert (cut.terminal, cut.warnings, cut.usage.source) == (
-        False,
-        ("undecodable_body", "truncated"),
-        UsageSource.ESTIMATED,
-    )
+    assert (cut.model, cut.terminal, cut.warnings) == ("m", False, ("truncated",))
 
 
 def test_an_event_that_cannot_be_read_is_a_warning_and_the_next_counts() -> None:

@@ -64,7 +64,7 @@ def test_ids_stay_until_they_change_and_retry_is_remembered() -> None:
 
 def test_unknown_lines_are_counted_not_guessed_at() -> None:
     parser = SseParser(event_bytes_max=LIMIT)
-    parser.feed(b'{"error": "raw json"}\nfoo\n: fine\n\n')
+    parser.feed(b"<html>\nfoo\n: fine\n\n")
     assert parser.unknown_lines == 2
 
 
