@@ -147,6 +147,22 @@ def test_a_document_survives_every_way_to_write_it(
 
 
 @given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", ":", "a:"]), st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=4
+    ),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_colons_written_as_escapes_make_up_for_no_lost_key(members: list[tuple[str, int, int]], upper: bool) -> None:
+    escape = "\\u003A" if upper else "\\u003a"
+    body = ",".join(f'"{key}":"{":" * plain}{escape * escaped}"' for key, plain, escaped in members)
+    if len({key for key, _, _ in members}) == len(members):
+        assert len(parse(f"{{{body}}}".encode(), depth_max=1)) == len(members)
+    else:
+        assert _code(f"{{{body}}}".encode()) == "duplicate_key"
+
+
+@given(
     st.lists(st.tuples(st.text('ab\\":', max_size=2), st.text('x\\":', max_size=3)), min_size=1, max_size=5),
     st.sampled_from([(",", ":"), (" , ", " :")]),
 )
