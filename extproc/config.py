@@ -30,7 +30,7 @@ from pydantic import (
 
 from extproc.errors import OperatorError
 from extproc.hidden_routes import hidden_route
-from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, PrincipalSource, Route
+from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, PrincipalSource, Route, StreamUsage
 
 SOCKET_PATH_BYTES_MAX: Final = 107
 """`sun_path` of Linux's `sockaddr_un` without its terminating zero (unix(7))."""
@@ -207,6 +207,11 @@ class RouteSettings(Settings):
         description="standard: frames survive any process death. strict: they are fdatasynced before the request is "
         "forwarded and before the response's last word is released",
     )
+    stream_usage: StreamUsage = Field(
+        StreamUsage.ESTIMATE,
+        description="Streams that tell their usage only when asked (chat completions): ask, and take the extra chunk "
+        "out of the answer again; ask_and_keep_chunk; or estimate, which changes nothing",
+    )
     retries: int = Field(1, ge=0, le=5, description="Upstream retries by Envoy before the first response byte")
     timeout_s: float = Field(600, gt=0, description="Envoy's route timeout, whole response included")
 
@@ -214,6 +219,8 @@ class RouteSettings(Settings):
     def _consistent(self) -> RouteSettings:
         if self.mode is Mode.SHADOW and self.durability is Durability.STRICT:
             raise ValueError("durability: strict needs mode: enforce (in shadow nothing waits for the disk)")
+        if self.mode is Mode.SHADOW and self.stream_usage is not StreamUsage.ESTIMATE:
+            raise ValueError(f"stream_usage: {self.stream_usage} needs mode: enforce (in shadow nothing is changed)")
         if self.credentials is Credentials.INJECT and self.authentication == "none":
             raise ValueError("credentials: inject with authentication: none would lend the provider's key to anybody")
         return self
@@ -394,6 +401,7 @@ class Configuration(Settings):
                 prefix=route.match.prefix,
                 on_disk_full=route.on_disk_full,
                 durability=route.durability,
+                stream_usage=route.stream_usage,
             )
             for route in self.routes
         }

@@ -68,11 +68,13 @@ def build_input(
     operation: str | None,
     inspection: Inspection,
     body_bytes: int,
+    api_source: str = "path",
     opaque: bool | None = None,
 ) -> bytes:
     """The policy input of one request, as canonical JSON (sorted keys, no white space, UTF-8).
 
-    `body_bytes` are the bytes as they came. `opaque` says that no codec read the body, so that nothing in
+    `body_bytes` are the bytes as they came. `api_source` is what told the api: `path`, or `body` where no path is known
+    and the body only looks like it. `opaque` says that no codec read the body, so that nothing in
     `inspection.facts` is known; by default that is so for the api `opaque` and for a body with a problem.
     """
     if opaque is None:
@@ -89,7 +91,7 @@ def build_input(
             "authentication": str(route.authentication),
         },
         "principal": _principal(principal),
-        "request": _request(call, api, operation, inspection, body_bytes, opaque=opaque),
+        "request": _request(call, api, api_source, operation, inspection, body_bytes, opaque=opaque),
         "findings": _findings(inspection.findings),
         "findings_truncated": inspection.findings_truncated,
         "uninspected_parts": _uninspected(inspection.facts.uninspected_parts),
@@ -116,13 +118,21 @@ def _principal(principal: Principal) -> dict[str, Any]:
 
 
 def _request(
-    call: Call, api: str, operation: str | None, inspection: Inspection, body_bytes: int, *, opaque: bool
+    call: Call,
+    api: str,
+    api_source: str,
+    operation: str | None,
+    inspection: Inspection,
+    body_bytes: int,
+    *,
+    opaque: bool,
 ) -> dict[str, Any]:
     problem = inspection.problem
     return _known(
         method=call.method,
         path=call.path if _bytes(call.path) <= PATH_BYTES_MAX else None,
         api=api,
+        api_source=api_source,
         operation=operation,
         body_bytes=body_bytes,
         problem=problem.code if problem is not None else None,
@@ -139,6 +149,9 @@ def _facts(facts: RequestFacts) -> dict[str, Any]:
         choices=_integer(facts.choices),
         temperature=facts.temperature if facts.temperature is None or math.isfinite(facts.temperature) else None,
         tools=[_name(name) for name in facts.tools],
+        called_tools=[_name(name) for name in facts.called_tools] or None,
+        rpc_methods=[_name(name) for name in facts.rpc_methods] or None,
+        image_count=_integer(facts.image_count),
         message_count=facts.message_count,
         has_system_text=facts.has_system_text,
     )

@@ -25,7 +25,6 @@ from enum import Enum, auto
 from capture.record import Closed, Opened, Request, ResponsePart
 from extproc import frames
 from extproc.closing import Outcome
-from extproc.codec import Codec
 from extproc.events import (
     Abort,
     Append,
@@ -41,6 +40,7 @@ from extproc.events import (
     EnvoyLogged,
     Event,
     Finished,
+    Inspected,
     Lost,
     Message,
     RequestBody,
@@ -60,7 +60,6 @@ from extproc.model import (
     ErrorReply,
     Mode,
     OnDiskFull,
-    RequestFacts,
     ResponseFacts,
     Route,
 )
@@ -103,7 +102,6 @@ class Exchange:
         self._tracks = {"request": Track.IDLE, "response": Track.IDLE}
         self._replies = Replies()
         self._route: Route | None = None
-        self._codec: Codec | None = None
         self._judgement: Judgement | None = None
         self._envoy_request_id: str | None = None
         self._rowless = False  # the opened frame could not be written: there will be no row
@@ -175,7 +173,10 @@ class Exchange:
         judgement = self._judgement
         if judgement is None or not judgement.expects(event):
             return ()  # an answer that came too late to matter
-        return self._judging(judgement.receive(event, self._at_ns()))
+        effects = self._judging(judgement.receive(event, self._at_ns()))
+        if isinstance(event, Inspected) and event.inspection.api is not None and self._response.decoder is not None:
+            self._response.reread(judgement.response_decoder)  # it began while nobody knew what is spoken
+        return effects
 
     # --- request ----------------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ class Exchange:
         self._replies.inline = not context.observed
         route = self._route = route_of(self._world.routes, context)
         call = call_of(route, headers, context.attributes)
-        codec = self._codec = self._world.codec_for(call)
+        codec = self._world.codec_for(call)
         principal = self._world.directory.identify(route, headers, context.attributes, context.jwt_subject)
         self._envoy_request_id = headers.get("x-request-id") or context.attributes.get("request.id")
         self._judgement = Judgement(
@@ -310,7 +311,6 @@ class Exchange:
             self._tracks["request"] = Track.DONE
             self._outcome.answered_by = "envoy"
             effects = self._open({}, event.context)
-        assert self._codec is not None
         assert self._judgement is not None
         self._replies.owe(Message.RESPONSE_HEADERS, self._now_ns)
         self._tracks["response"] = Track.DONE if event.end_of_stream else Track.BODY
@@ -319,15 +319,12 @@ class Exchange:
         content_type = headers.get("content-type")
         self._outcome.note_answerer(headers, event.context)
         self._outcome.saw_request_facts = self._judgement.inspected
-        facts = self._judgement.inspection.facts if self._judgement.inspected else RequestFacts()
         http_status = int(status) if status.isascii() and status.isdigit() else 0
         self._response.start(
             status=http_status,
             content_type=content_type,
             content_encoding=content_coding(headers.get("content-encoding")),
-            codec_decoder=self._codec.response(
-                call=self._judgement.call, status=http_status, content_type=content_type, request=facts
-            ),
+            codec_decoder=self._judgement.response_decoder(http_status, content_type),
         )
         if self._replies.owes(Message.RESPONSE_HEADERS):
             named = ((EXCHANGE_HEADER, self.exchange_id),)
@@ -435,9 +432,10 @@ class Exchange:
 
     def _refuse(self, code: str, message: str, status: int) -> tuple[Effect, ...]:
         """A denial without a judgement: the request was never read."""
-        assert self._codec is not None
+        assert self._judgement is not None
         self._outcome.error_type = code
-        return self._deny(self._codec.error(status=status, code=code, message=message, exchange_id=self.exchange_id))
+        codec = self._judgement.codec
+        return self._deny(codec.error(status=status, code=code, message=message, exchange_id=self.exchange_id))
 
     def _deny(self, reply: ErrorReply) -> tuple[Effect, ...]:
         self._replies.silence(self._now_ns)

@@ -15,7 +15,8 @@ from enum import Enum, auto
 
 from extproc import decision as policy
 from extproc import frames
-from extproc.codec import Codec
+from extproc.codec import Codec, ResponseDecoder
+from extproc.codecs import CODECS
 from extproc.events import (
     Append,
     Appended,
@@ -44,6 +45,7 @@ from extproc.model import (
     OnDiskFull,
     Principal,
     Problem,
+    RequestFacts,
     Route,
 )
 
@@ -92,6 +94,7 @@ class Judgement:
         self.principal = principal
         self.call = call
         self.codec = codec
+        """By the path; once the body was inspected, by the body, where the path knew none."""
         self.inspection = Inspection()
         self.verdict: Verdict | None = None
         self._state = _State.NEW
@@ -121,6 +124,11 @@ class Judgement:
     def inspected(self) -> bool:
         return self._state not in (_State.NEW, _State.INSPECTING)
 
+    def response_decoder(self, status: int, content_type: str | None) -> ResponseDecoder:
+        """A decoder for the response, with what is known of the request by now."""
+        facts = self.inspection.facts if self.inspected else RequestFacts()
+        return self.codec.response(call=self.call, status=status, content_type=content_type, request=facts)
+
     def begin(
         self, body: bytes, *, body_bytes: int, problem: Problem | None = None, send_body: bool = False
     ) -> tuple[Effect, ...]:
@@ -148,6 +156,8 @@ class Judgement:
         match event:
             case Inspected():
                 self.inspection = event.inspection
+                if event.inspection.api is not None:
+                    self.codec = CODECS[event.inspection.api]
                 self._body_sha256 = event.body_sha256
                 return self._ask()
             case Decided():
@@ -175,6 +185,7 @@ class Judgement:
             principal=self.principal,
             call=self.call,
             api=self.codec.api,
+            api_source="path" if self.inspection.api is None else "body",
             operation=self.codec.operation,
             inspection=self.inspection,
             body_bytes=self._body_bytes,

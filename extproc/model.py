@@ -38,6 +38,15 @@ class Durability(StrEnum):
     STRICT = "strict"
 
 
+class StreamUsage(StrEnum):
+    """What an enforced route does about streams that tell their usage only when they are asked to."""
+
+    ASK = "ask"
+    """Ask, and take out again what the answer holds only because of that."""
+    ASK_AND_KEEP_CHUNK = "ask_and_keep_chunk"
+    ESTIMATE = "estimate"
+
+
 class PrincipalSource(StrEnum):
     """How the caller was proved."""
 
@@ -331,6 +340,7 @@ class Route:
     """What Envoy takes off the path's front."""
     on_disk_full: OnDiskFull = OnDiskFull.DENY
     durability: Durability = Durability.STANDARD
+    stream_usage: StreamUsage = StreamUsage.ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ far as the obligations and limits allow, and while the judgement is still out it
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from capture.record import ResponsePart
 from extproc.codec import ResponseDecoder
@@ -15,6 +16,9 @@ from extproc.errors import HeadgateError
 from extproc.framing.content_encoding import ContentDecoder, decoder
 from extproc.memory import MemoryBudget
 from extproc.model import Call, Limits, RequestFacts
+
+REREAD_BYTES_MAX = 1024 * 1024
+"""A response is read again up to this size, on the event loop; beyond, nobody reads its usage."""
 
 
 class ResponseTrack:
@@ -47,11 +51,24 @@ class ResponseTrack:
         self.http_status = status
         self._content_type = content_type
         self._content_encoding = content_encoding
+        self._begin_decoding(codec_decoder)
+
+    def reread(self, decoder_for: Callable[[int, str | None], ResponseDecoder]) -> None:
+        """Now it is known what is spoken, after the response began: read it from its beginning, where all of it is
+        still held and not much, with the decoder for its (status, content type)."""
+        if len(self._pending) != self.total_bytes or self.total_bytes > REREAD_BYTES_MAX or self.warnings:
+            return
+        self.release_decoder()
+        self._begin_decoding(decoder_for(self.http_status or 0, self._content_type))
+        self._decode(bytes(self._pending))
+
+    def _begin_decoding(self, codec_decoder: ResponseDecoder) -> None:
         self.decoder = codec_decoder
-        if content_encoding is not None:
+        self._coding = None
+        if self._content_encoding is not None:
             try:
                 self._coding = decoder(
-                    content_encoding,
+                    self._content_encoding,
                     bytes_max=self._limits.body_bytes_max,
                     ratio_max=self._limits.decoded_ratio_max,
                 )

@@ -27,6 +27,7 @@ request := {
 		"method": "POST",
 		"path": "/v1/chat/completions",
 		"api": "openai.chat",
+		"api_source": "path",
 		"operation": "chat",
 		"model": "gpt-4o-mini",
 		"stream": false,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -182,6 +183,8 @@ class Driver:
     received: Counter[Message] = field(default_factory=Counter)
     frames: list[AnyFrame] = field(default_factory=list)
     questions: list[Effect] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    """What policy was asked."""
     aborted: str | None = None
     ended: bool = False
     lost: int = 0
@@ -270,6 +273,7 @@ class Driver:
             case Inspect():
                 return Inspected(self.inspection, b"digest")
             case AskPolicy():
+                self.asked.append(json.loads(effect.document))
                 return PolicyFailed(self.decision) if isinstance(self.decision, str) else Decided(self.decision)
             case Rewrite():
                 return Rewritten(tuple(b"<rewritten>" for _ in effect.entity_sets))

@@ -113,6 +113,7 @@ def test_the_input_is_the_documented_document() -> None:
             "method": "POST",
             "path": "/v1/chat/completions",
             "api": "openai.chat",
+            "api_source": "path",
             "operation": "chat",
             "model": "gpt-4o",
             "stream": True,
@@ -137,8 +138,18 @@ def test_what_is_not_known_is_absent_not_null() -> None:
     document = built(principal=Principal(), inspection=Inspection(RequestFacts()), operation=None)
     assert document["principal"] == {"source": "none", "attributed": False}
     assert set(document["request"]) == {
-        "method", "path", "api", "stream", "choices", "tools", "message_count", "has_system_text", "body_bytes",
+        "method", "path", "api", "api_source", "stream", "choices", "tools", "message_count", "has_system_text",
+        "body_bytes",
     }  # fmt: skip
+
+
+def test_what_a_call_does_itself_is_told_where_it_does_something() -> None:
+    facts = RequestFacts(called_tools=("look_up", "x" * 257), rpc_methods=("tools/call", "ping"), image_count=3)
+    request = built(inspection=Inspection(facts), api="mcp", api_source="body")["request"]
+    assert request["called_tools"] == ["look_up", "(overlong)"]
+    assert request["rpc_methods"] == ["tools/call", "ping"]
+    assert request["image_count"] == 3
+    assert (request["api"], request["api_source"]) == ("mcp", "body")
 
 
 def test_of_a_body_that_no_codec_read_nothing_is_claimed() -> None:
@@ -147,6 +158,7 @@ def test_of_a_body_that_no_codec_read_nothing_is_claimed() -> None:
         "method": "POST",
         "path": "/v1/chat/completions",
         "api": "opaque",
+        "api_source": "path",
         "body_bytes": 1234,
     }
     broken = built(inspection=Inspection(problem=Problem("duplicate_key", "a key stands there twice")))

@@ -319,3 +319,61 @@ def test_one_long_key_above_many_strings_costs_no_square() -> None:
 def test_arbitrary_bytes_are_inspected_without_an_exception(body: bytes, api: str, word: str | None) -> None:
     inspection = _inspect(body, api, content_type=word, content_encoding=word)
     assert isinstance(inspection, Inspection)
+
+
+# --- an api that only the body tells --------------------------------------------------------------------------------
+
+
+def _dressed_as(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extproc.inspection.recognised", lambda document, call: CODECS[api])
+
+
+def test_an_opaque_body_that_is_one_of_ours_is_read_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    _dressed_as("openai.chat", monkeypatch)
+    inspection = _inspect(_chat(f"to {MAIL}"), "opaque")
+    assert (inspection.api, inspection.facts.model) == ("openai.chat", "m")
+    assert _fields(inspection) == [("EMAIL_ADDRESS", "/messages/0/content")]
+
+
+def test_a_body_that_only_looks_like_one_of_ours_stays_opaque_and_is_no_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _dressed_as("openai.chat", monkeypatch)
+    inspection = _inspect(b'{"model": 5, "messages": "none"}', "opaque")
+    assert inspection == Inspection()
+
+
+def test_a_body_is_recognised_only_where_the_path_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _dressed_as("openai.chat", monkeypatch)
+    body = json.dumps({"model": "c", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    assert _inspect(body, "anthropic.messages").api is None
+    assert _inspect(b"no json", "opaque").api is None
+
+
+# --- names that are told on -----------------------------------------------------------------------------------------
+
+
+def test_names_and_ids_in_which_something_was_found_are_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RequestFacts(
+        model="other",
+        tools=("a",),
+        called_tools=(MAIL, "look_up"),
+        rpc_methods=("tools/call",),
+        previous_response_id="resp_1",
+        conversation_id=MAIL,
+        parameters={"effort": "high", "user": MAIL},
+    )
+    monkeypatch.setattr(type(CODECS["openai.chat"]), "request", lambda self, document, call: told)
+    facts = _inspect(json.dumps({"where": {"ever": MAIL}}).encode()).facts
+    assert facts.called_tools == ("(withheld)", "(withheld)")
+    assert facts.conversation_id is None
+    assert facts.parameters == {"effort": "high"}
+    assert (facts.tools, facts.rpc_methods) == (("a",), ("tools/call",))
+    assert (facts.model, facts.previous_response_id) == ("other", "resp_1")
+
+
+def test_a_called_tool_whose_name_is_too_long_for_one_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = RequestFacts(called_tools=("x" * 257,), rpc_methods=("y" * 256,))
+    monkeypatch.setattr(type(CODECS["openai.chat"]), "request", lambda self, document, call: told)
+    facts = _inspect(b"{}").facts
+    assert (facts.called_tools, facts.rpc_methods) == (("(overlong)",), ("y" * 256,))

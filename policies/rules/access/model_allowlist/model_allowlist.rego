@@ -2,7 +2,7 @@
 # title: Models a team may use
 # description: |
 #   The model asked for must be on the team's list, and all that the provider may use in its stead. A call that is not
-#   read (opaque) has no model to judge.
+#   read (opaque) has no model to judge, and some apis run none: lists of models, tools over MCP.
 # schemas:
 #   - input: schema.input
 # custom:
@@ -20,12 +20,14 @@ verdicts contains verdict.deny(rego.metadata.chain(), message) if not permitted
 
 default permitted := false
 
-permitted if input.request.api == "opaque"
+permitted if input.request.api in _without_model
 
 permitted if {
 	_listed(input.request.model)
 	every model in _fallbacks { _listed(model) }
 }
+
+_without_model := {"opaque", "mcp", "openai.models", "anthropic.models", "gemini.models"}
 
 default _listed(_) := false
 

@@ -55,6 +55,26 @@ test_a_call_that_is_not_read_has_no_model_to_judge if {
 	count(verdicts) == 0 with input as fixture.opaque("GET", "/v1/models") with data.data as fixture.settings
 }
 
+test_an_api_that_runs_no_model_has_none_to_judge if {
+	every api in ["mcp", "openai.models", "anthropic.models", "gemini.models"] {
+		count(verdicts) == 0 with input as json.patch(fixture.request, [
+			{"op": "replace", "path": "/request/api", "value": api},
+			{"op": "remove", "path": "/request/model"},
+		])
+			with data.data as fixture.settings
+	}
+}
+
+test_an_api_that_runs_a_model_has_to_name_it if {
+	every api in ["openai.moderations", "openai.images", "gemini.count_tokens"] {
+		count(verdicts) == 1 with input as json.patch(fixture.request, [
+			{"op": "replace", "path": "/request/api", "value": api},
+			{"op": "remove", "path": "/request/model"},
+		])
+			with data.data as fixture.settings
+	}
+}
+
 test_a_missing_field_denies if {
 	every path in ["request", "request/model", "request/api", "principal", "principal/team"] {
 		count(verdicts) == 1 with input as json.remove(

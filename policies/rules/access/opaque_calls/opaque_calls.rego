@@ -2,14 +2,15 @@
 # title: Calls that may pass unread
 # description: |
 #   What no codec reads, no other rule can judge: such a call passes only if the team's list has its method and path. A
-#   path that a provider could read in another way (dot segments, escapes, empty segments) is on no list.
+#   call whose api only its body tells needs the same leave, since a body can be dressed up. A path that a provider could
+#   read in another way (dot segments, escapes, empty segments) is on no list.
 # schemas:
 #   - input: schema.input
 # custom:
 #   id: access.opaque_calls
 #   severity: critical
 #   enforcement: enforce
-#   reads: [principal.team, request.api, request.method, request.path]
+#   reads: [principal.team, request.api, request.api_source, request.method, request.path]
 package headgate.rules.access.opaque_calls
 
 import data.headgate.lib.team
@@ -23,15 +24,20 @@ default permitted := false
 permitted if {
 	input.request.api != ""
 	input.request.api != "opaque"
+	input.request.api_source == "path"
 }
 
 permitted if {
-	input.request.api == "opaque"
+	_unread
 	some call in team.list("opaque_calls")
 	call.method == input.request.method
 	_plain_path(input.request.path)
 	glob.match(call.path, ["/"], input.request.path)
 }
+
+_unread if input.request.api == "opaque"
+
+_unread if input.request.api_source == "body"
 
 _plain_path(path) if {
 	regex.match(`^(/[A-Za-z0-9._:@+~-]+)+$`, path)
@@ -47,6 +53,6 @@ default _path := "without a path"
 _path := trim_suffix(concat("", ["/", text.printable(trim_prefix(input.request.path, "/"))]), "/")
 
 message := sprintf(
-	"team %s may not send %s %s: the gateway cannot read it; allow it under opaque_calls or use an api it reads",
+	"team %s may not send %s %s: the gateway knows no api there; allow it under opaque_calls or use an api it reads",
 	[team.name, _method, _path],
 )

@@ -11,6 +11,26 @@ test_a_call_that_is_read_is_no_business_of_this_rule if {
 	count(verdicts) == 0 with input as fixture.request with data.data as fixture.settings
 }
 
+recognised(method, path) := said if {
+	said := verdicts with input as json.patch(fixture.request, [
+		{"op": "replace", "path": "/request/api_source", "value": "body"},
+		{"op": "replace", "path": "/request/method", "value": method},
+		{"op": "replace", "path": "/request/path", "value": path},
+	])
+		with data.data as fixture.settings
+}
+
+test_an_api_that_only_the_body_tells_needs_the_leave_of_an_opaque_call if {
+	count(recognised("GET", "/v1/models")) == 0
+	count(recognised("POST", "/internal/llm")) == 1
+}
+
+test_an_api_without_a_known_source_is_denied if {
+	count(verdicts) == 1 with input as fixture.without("request/api_source") with data.data as fixture.settings
+	count(verdicts) == 1 with input as fixture.with_value("/request/api_source", "guess")
+		with data.data as fixture.settings
+}
+
 test_a_listed_method_and_path_pass if allowed("GET", "/v1/models")
 
 test_another_method_is_denied if not allowed("POST", "/v1/models")
@@ -20,7 +40,7 @@ test_another_path_is_denied_with_what_to_do if {
 		with data.data as fixture.settings
 	verdict.action == "deny"
 	verdict.message == concat(" ", [
-		"team blue may not send POST /v1/images/edits: the gateway cannot read it;",
+		"team blue may not send POST /v1/images/edits: the gateway knows no api there;",
 		"allow it under opaque_calls or use an api it reads",
 	])
 }

@@ -1,0 +1,110 @@
+"""An exchange whose api only its body told, and what its frames keep of the api's own facts."""
+
+from __future__ import annotations
+
+import json
+
+from extproc.events import Inspected, RequestBody, ResponseBody, StreamClosed
+from extproc.model import Inspection, RequestFacts
+from tests.unit.exchange_driver import (
+    DENY,
+    ENFORCE,
+    SHADOW,
+    Driver,
+    drive,
+    request_headers,
+    response_headers,
+)
+
+BODY = b'{"model": "claude", "messages": []}'
+READ = Inspection(api="anthropic.messages", facts=RequestFacts(model="claude"))
+ANSWER = json.dumps(
+    {"type": "message", "role": "assistant", "model": "claude-served", "content": [], "stop_reason": "end_turn",
+     "usage": {"input_tokens": 12, "output_tokens": 34}}
+).encode()  # fmt: skip
+
+
+def test_policy_is_told_that_only_the_body_tells_the_api() -> None:
+    d = drive(inspection=READ).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    (document,) = d.asked
+    assert (document["request"]["api"], document["request"]["api_source"]) == ("anthropic.messages", "body")
+    assert document["request"]["operation"] == "chat"
+
+
+def test_policy_is_told_that_the_path_tells_the_api() -> None:
+    d = drive().play(request_headers(ENFORCE), RequestBody(BODY, True))
+    (document,) = d.asked
+    assert (document["request"]["api"], document["request"]["api_source"]) == ("fake.chat", "path")
+
+
+def test_a_denial_speaks_the_api_that_the_body_told() -> None:
+    d = drive(inspection=READ, decision=DENY).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    assert d.denial is not None
+    told = json.loads(d.denial.reply.body)
+    assert (told["type"], set(told["error"])) == ("error", {"type", "message"})
+
+
+def test_the_answer_is_read_in_the_api_that_the_body_told() -> None:
+    d = drive(inspection=READ).play(
+        request_headers(ENFORCE), RequestBody(BODY, True), response_headers(ENFORCE), ResponseBody(ANSWER, True)
+    )
+    assert (d.request.api, d.opened.api) == ("anthropic.messages", "fake.chat")
+    assert (d.closed.response_model, d.closed.input_tokens, d.closed.output_tokens) == ("claude-served", 12, 34)
+    assert d.closed.usage_source == "provider"
+
+
+def _answered_before_it_was_inspected(first: bytes, rest: bytes) -> Driver:
+    d = drive(inspection=READ)
+    d.play(request_headers(SHADOW, observed=True))
+    d.event(RequestBody(BODY, True))
+    d.event(response_headers(SHADOW, observed=True))
+    d.event(ResponseBody(first, False))
+    d.answer_all()
+    return d.play(ResponseBody(rest, True))
+
+
+def test_an_answer_that_began_before_the_request_was_read_is_read_from_its_beginning() -> None:
+    d = _answered_before_it_was_inspected(ANSWER[:40], ANSWER[40:])
+    assert (d.closed.input_tokens, d.closed.output_tokens, d.closed.usage_source) == (12, 34, "provider")
+    assert d.response_data == ANSWER
+
+
+def test_an_answer_too_large_to_be_read_again_passes_without_figures() -> None:
+    padded = b" " * (1024 * 1024 + 1) + ANSWER
+    d = _answered_before_it_was_inspected(padded[:-10], padded[-10:])
+    assert d.closed.capture_status == "completed"
+    assert d.closed.response_model is None
+
+
+def test_a_late_inspection_finds_an_exchange_that_has_ended() -> None:
+    d = drive(inspection=READ)
+    d.play(request_headers(ENFORCE))
+    d.event(RequestBody(BODY, True))
+    d.event(StreamClosed())
+    d.answer_all()
+    d.event(Inspected(READ))
+    assert d.finished == 1
+
+
+def test_the_frames_keep_what_the_api_tells_and_nothing_that_could_be_text() -> None:
+    facts = RequestFacts(
+        parameters={"seed": 7, "reasoning_effort": "high", "user": "Ann of Example"},
+        called_tools=("look_up",),
+        rpc_methods=("tools/call",),
+        previous_response_id="resp_1",
+        conversation_id="the one about Ann",
+    )
+    d = drive(inspection=Inspection(facts=facts)).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    assert d.request.parameters == '{"reasoning_effort":"high","seed":7}'
+    assert (d.request.called_tools, d.request.rpc_methods) == (("look_up",), ("tools/call",))
+    assert (d.request.previous_response_id, d.request.conversation_id) == ("resp_1", None)
+    assert d.request.api is None
+
+
+def test_the_providers_own_usage_and_tier_are_kept() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard", "note": "hello Ann"}
+    answer = json.dumps({**json.loads(ANSWER), "usage": usage}).encode()
+    d = drive(inspection=READ).play(
+        request_headers(ENFORCE), RequestBody(BODY, True), response_headers(ENFORCE), ResponseBody(answer, True)
+    )
+    assert json.loads(d.closed.provider_usage) == {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard"}
