@@ -12,7 +12,7 @@ from typing import Any
 from extproc.codec import Codec
 from extproc.codecs import codec_for
 from extproc.framing import strict_json
-from extproc.model import Call, RequestFacts, ResponseFacts
+from extproc.model import CALL_HINTS, Call, RequestFacts, ResponseFacts
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -27,7 +27,14 @@ class Recording:
     @cached_property
     def call(self) -> Call:
         head = self._json("request.json")
-        return Call(head["method"], head["path"].partition("?")[0], head["authority"])
+        headers = {name.lower(): value for name, value in head.get("headers", ())}
+        return Call(
+            head["method"],
+            head["path"].partition("?")[0],
+            head["authority"],
+            content_type=headers.get("content-type"),
+            hints={name: headers[name] for name in CALL_HINTS if name in headers},
+        )
 
     @cached_property
     def codec(self) -> Codec:
@@ -60,6 +67,8 @@ class Recording:
 
     @cached_property
     def request_facts(self) -> RequestFacts:
+        if not self.request_body:  # nothing to inspect
+            return RequestFacts()
         return self.codec.request(strict_json.parse(self.request_body, depth_max=128), self.call)
 
     def response_facts(self, *chunks: bytes, complete: bool = True) -> ResponseFacts:

@@ -41,7 +41,7 @@ both = pytest.mark.parametrize("codec", [OPENAI, ANTHROPIC], ids=lambda c: c.api
         ("POST", "/v1/messages/batches", "opaque"),
         ("POST", "/v1/threads/t/messages", "opaque"),
         ("GET", "/v1/messages", "opaque"),
-        ("POST", "/v1/embeddings", "opaque"),
+        ("POST", "/v1/embeddings", "openai.embeddings"),
         ("POST", "", "opaque"),
     ],
 )

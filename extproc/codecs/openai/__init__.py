@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from extproc.codec import Codec
 from extproc.codecs.openai.chat import OpenAiChat
+from extproc.codecs.openai.embeddings import OpenAiEmbeddings
+from extproc.codecs.openai.models import OpenAiModels
+from extproc.codecs.openai.moderations import OpenAiModerations
+from extproc.codecs.openai.rerank import OpenAiRerank
 
-CODECS: tuple[Codec, ...] = (OpenAiChat(),)
+CODECS: tuple[Codec, ...] = (
+    OpenAiChat(),
+    OpenAiEmbeddings(),
+    OpenAiModerations(),
+    OpenAiRerank(),
+    OpenAiModels(),
+)
