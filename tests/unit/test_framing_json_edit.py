@@ -86,6 +86,8 @@ def _reference(document: Any, path: list[str], value: Any) -> Any:
         if type(node) is list:
             if not (name.isascii() and name.isdigit()):
                 raise LookupError
+            if node[int(name)] is None and position == len(holders) - 1:
+                node[int(name)] = {}
             node = node[int(name)]
         elif type(node) is not dict:
             raise LookupError
