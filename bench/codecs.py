@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
@@ -125,9 +125,8 @@ def small_pair(call: Call) -> tuple[bytes, bytes]:
 
 def agent_request(size_bytes: int) -> bytes:
     """A coding agent's resent history: prose, code with colons and quotes, tool calls and their results."""
-    source = (
-        'def area(shape: dict) -> float:\n    """Area: √w · √h."""\n    return shape["w"] * shape["h"]  # a\n'
-    )
+    source = 'def area(shape: dict) -> float:\n    """Area: w times h."""\n    return shape["w"] * shape["h"]  # a\n'
+    accented = source.replace("Area", "Fläche · 面積")  # Python takes two bytes for each character of such a text
     messages: list[dict[str, object]] = [{"role": "system", "content": "You are a careful engineer. " * 200}]
     held = 0
     turn = 0
@@ -138,7 +137,7 @@ def agent_request(size_bytes: int) -> bytes:
         messages += [
             {"role": "user", "content": f"Step {turn}: look at the next file, then go on. " * 8},
             {"role": "assistant", "content": None, "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": f"call_{turn}", "content": source * 60},
+            {"role": "tool", "tool_call_id": f"call_{turn}", "content": (source if turn % 5 else accented) * 60},
         ]
         held += 60 * (len(source) + 8) + 900
     tools = [
@@ -254,21 +253,22 @@ def memory_ratio(mib: int) -> tuple[float, float]:
 
 
 def _peak(which: str, mib: int) -> float:
-    body = agent_request(mib << 20)
+    """The kernel's high-water mark is set back after the body was made (proc(5): 5 to clear_refs)."""
     read_request(CHAT, agent_request(10_000))  # what is loaded once
+    body = agent_request(mib << 20)
     gc.collect()
-    before = _resident_bytes()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = _status_bytes("VmRSS")
     if which == "ours":
         read_request(CHAT, body)
     else:
         orjson.loads(body)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return max(0, peak - before + len(body)) / len(body)
+    return (_status_bytes("VmHWM") - before + len(body)) / len(body)
 
 
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 (a kernel file, not a path of ours)
-        return int(statm.read().split()[1]) * resource.getpagesize()
+def _status_bytes(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 
 
 def measure(rounds: int, sizes_mib: tuple[int, ...] = GROWTH_MIB) -> list[Measured]:
