@@ -43,6 +43,14 @@ def loads_or_none(data: bytes | None) -> Any:
         return None
 
 
+def loads_prefix_or_none(data: bytes | None) -> Any:
+    """What there is of the document in `data`, None when there is nothing or nothing readable."""
+    try:
+        return loads_prefix(data)[0] if data else None
+    except ValueError:
+        return None
+
+
 def _loads_odd(data: bytes) -> Any:
     """What only the standard library's parser reads: NaN, lone surrogates, broken UTF-8."""
     try:
