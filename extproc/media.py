@@ -21,13 +21,20 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
 
 _ENCRYPTED = re.compile(
     r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
-    r"(signature|data|encrypted_content|encrypted_index)"
+    r"(signature|data|encrypted_content|encrypted_index|encrypted_stdout)"
 )
+_ENCRYPTED_BY_PLACE = re.compile(
+    r"/messages/\d+/content/\d+/reasoningContent/(?:reasoningText/signature|redactedContent)"
+)
+"""Where a union's member says all, so that no type stands beside it (Bedrock's Converse)."""
 _ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
     "thinking": frozenset({"signature"}),
     "redacted_thinking": frozenset({"data"}),
     "web_search_result": frozenset({"encrypted_content"}),
     "web_search_result_location": frozenset({"encrypted_index"}),
+    "compaction": frozenset({"signature", "encrypted_content"}),
+    "advisor_redacted_result": frozenset({"encrypted_content"}),
+    "encrypted_code_execution_result": frozenset({"encrypted_stdout"}),
     "reasoning.encrypted": frozenset({"data"}),
     "reasoning.text": frozenset({"signature"}),
 }
@@ -89,8 +96,12 @@ def is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
 
 def is_encrypted(document: Any, where: str, text: str) -> bool:
     """Is this a blob that the provider made for itself, in the place where it belongs?"""
+    if not _BASE64.fullmatch(text):
+        return False
+    if _ENCRYPTED_BY_PLACE.fullmatch(where):
+        return True
     match = _ENCRYPTED.fullmatch(where)
-    if match is None or not _BASE64.fullmatch(text):
+    if match is None:
         return False
     block = value_at(document, where.rpartition("/")[0])
     return match[1] in _ENCRYPTED_KEYS.get(str(block.get("type")) if type(block) is dict else "", ())
