@@ -12,8 +12,11 @@ from typing import Any, Protocol
 
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
-from extproc.model import RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage, UsageSource
 from extproc.usage import completed
+
+ERROR_BYTES_MAX = 4_096
+"""Of an error that is in no form of the api's, so much is kept as its message."""
 
 
 class Account(Protocol):
@@ -65,6 +68,9 @@ class AccountingDecoder:
     ) -> None:
         self._account = account
         self._succeeded = 200 <= status < 300
+        self._failed = status >= 400
+        self._head = b""
+        """The first bytes of an error's body: gateways and proxies answer in text and HTML."""
         self._input_text_bytes = request.text_bytes
         self._metering = metering
         self._body = ResponseBody(stream_format)
@@ -80,14 +86,19 @@ class AccountingDecoder:
         return self._body.held_bytes
 
     def feed(self, data: bytes) -> None:
+        if self._failed and len(self._head) < ERROR_BYTES_MAX:
+            self._head += data[: ERROR_BYTES_MAX - len(self._head)]
         for event in self._body.feed(data):
             self._take(event)
         if self._body.is_ended:
             self._account.terminal = True
 
     def finish(self, *, complete: bool) -> ResponseFacts:
+        was_terminal = self._account.terminal
         for event in self._body.flush():
             self._take(event)
+        if self._body.is_cut:  # an event that was closed where it was cut off ends nothing
+            self._account.terminal = was_terminal
         if self._body.is_json:
             self._take_document()
         if self._body.unknown_lines:
@@ -96,6 +107,9 @@ class AccountingDecoder:
             self._warn("broken_framing")
         account = self._account
         facts = account.facts()
+        if self._failed and (facts.error is None or not facts.error.message):
+            kind = "error" if facts.error is None else facts.error.type
+            facts = replace(facts, error=ErrorFacts(kind, self._head.decode("utf-8", "replace").strip()))
         ended = account.terminal or bool(facts.finish_reasons) or facts.error is not None
         unended = self._seen and self._succeeded and not (ended if complete else account.terminal)
         if unended or self._body.is_cut or (self._body.is_broken and not account.terminal):
