@@ -1,0 +1,78 @@
+"""`cohere.v1.rerank` and `cohere.v2.rerank`: how well documents answer a query (Cohere API reference, "Rerank").
+
+    {"model": "…", "query": "…", "documents": ["…", {"text": "…", "title": "…"}], "top_n": 3}
+
+It is billed by `search_units`, not by tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.accounting import AccountingDecoder, Metering
+from extproc.codec import ResponseDecoder
+from extproc.codecs.cohere.addresses import speaks
+from extproc.codecs.cohere.documents import document_text, documents_size
+from extproc.codecs.cohere.errors import error_reply
+from extproc.codecs.cohere.parameters import parameters
+from extproc.codecs.cohere.result import ResultAccount
+from extproc.framing import tolerant_json
+from extproc.framing.tolerant_json import utf8_size
+from extproc.json_codec import JsonCodec
+from extproc.model import Call, Conversation, ErrorReply, Message, Part, RequestFacts
+from extproc.shape import Fields, as_list, as_object, as_text, invalid
+
+_KNOWN_KEYS = frozenset(
+    """documents max_chunks_per_doc max_tokens_per_doc model priority query rank_fields relevant_spans return_documents
+    top_n""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
+_PARAMETERS = ("max_chunks_per_doc", "max_tokens_per_doc", "priority", "return_documents", "top_n")
+
+
+class RerankV2(JsonCodec):
+    api = "cohere.v2.rerank"
+    operation: str | None = None
+    call = "v2/rerank"
+
+    def matches(self, call: Call) -> bool:
+        return speaks(call, self.call)
+
+    def request(self, document: Any, call: Call) -> RequestFacts:
+        del call
+        body = Fields(document)
+        body.refuse_lookalikes(_KNOWN_KEYS)
+        query = body.text("query")
+        if query is None or body.raw("documents") is None:
+            raise invalid("query and documents", "a string and a list")
+        _, documents_bytes = documents_size(body)
+        return RequestFacts(
+            model=body.text("model"),
+            message_count=1,
+            text_bytes=utf8_size(query) + documents_bytes,
+            parameters=parameters(body, _PARAMETERS, (("relevant_spans", "mode"), ("relevant_spans", "max_spans"))),
+        )
+
+    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
+        del call, content_type
+        account = ResultAccount(status=status)
+        return AccountingDecoder(account, status=status, request=request, metering=Metering.NO_OUTPUT)
+
+    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
+        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
+
+    def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+        """One message: the query, then the documents. The ranking is no words."""
+        del call, response_body
+        request = as_object(tolerant_json.loads_or_none(request_body))
+        query = request.get("query")
+        if type(query) is not str and not as_list(request.get("documents")):
+            return Conversation()
+        documents = (Part("text", document_text(document)) for document in as_list(request.get("documents")))
+        return Conversation(
+            messages=(Message("user", (Part("text", as_text(query)), *documents)),), request_message_count=1
+        )
+
+
+class RerankV1(RerankV2):
+    api = "cohere.v1.rerank"
+    call = "v1/rerank"

@@ -1,0 +1,1 @@
+"""Version 2: messages with typed parts, server-sent events."""
