@@ -3,12 +3,14 @@
 A client cannot name itself. Every proof comes from Envoy: the client id that its api_key_auth filter set (the client's
 own `x-headgate-*` headers are gone before that), the verified token's `sub`, the peer certificate's URI SAN. Only on a
 passthrough route without Envoy authentication is the caller known by a keyed fingerprint of the provider key that it
-carries; the key itself is never kept.
+carries; the key itself is never kept. Who signs instead of showing a key (AWS) is known by the id of the signing key:
+whoever knows that id can pretend to be its owner, to us, and is refused by the provider.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +19,7 @@ from extproc.model import Principal, PrincipalSource, Route
 CLIENT_HEADER = "x-headgate-client"
 """Set by Envoy's api_key_auth filter (`forwarding.header`)."""
 
+_SIGNED = re.compile(r"AWS4-[A-Z0-9-]+ +Credential=([A-Za-z0-9]+)/")
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -69,6 +72,10 @@ class Directory:
 
 
 def _secret(value: str) -> str:
-    """The key in a header's value, without the word `Bearer`."""
+    """The key in a header's value, without the word `Bearer`; of a signed request the id of the key that signed it,
+    since its signature is another each time (AWS Signature Version 4: `Credential=<access key id>/<date>/…`)."""
     scheme, _, rest = value.partition(" ")
-    return rest.strip() if rest and scheme.lower() == "bearer" else value
+    if scheme.lower() == "bearer" and rest:
+        return rest.strip()
+    signed = _SIGNED.match(value)
+    return signed[1] if signed is not None else value

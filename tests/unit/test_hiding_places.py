@@ -253,6 +253,16 @@ def test_a_made_up_key_in_another_header_hides_no_caller() -> None:
     assert (nobody.team, nobody.fingerprint) == (None, fingerprint("k", "made-up"))
 
 
+def test_who_signs_is_known_by_the_id_of_the_signing_key_whatever_the_signature() -> None:
+    owner = Principal(PrincipalSource.PROVIDER_KEY, caller="batch", team="search")
+    directory = Directory({(PrincipalSource.PROVIDER_KEY, fingerprint("k", "AKIDEXAMPLE")): owner}, "k")
+    route = Route("r", "aws.bedrock", "h", Mode.SHADOW, Credentials.PASSTHROUGH, PrincipalSource.PROVIDER_KEY)
+    scope = "20261121/us-east-1/bedrock/aws4_request"
+    for signature in ("0dc9310c", "ffffffff"):
+        signed = f"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope}, SignedHeaders=host, Signature={signature}"
+        assert directory.identify(route, {"authorization": signed}, {}, None) == owner
+
+
 # ── values that only their key tells ─────────────────────────────────────────────────────────────────────────────────
 
 
