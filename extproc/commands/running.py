@@ -74,6 +74,8 @@ def _tell(stack: Stack) -> None:
         where = f"{plan.base_url}{route.match.prefix}"
         hosts = f"  (host {', '.join(route.match.hosts)})" if route.match.hosts else ""
         print(f"  {route.mode.value:8} {route.name:{width}}  {where}{hosts}")
+    for line in plan.left_out:
+        print(f"  left out {line}")
     print(f"\n  archive  {archive}\n  logs     {plan.log_dir}/*.log\n")
     print("Next, in another terminal:")
     print(f"  headgate doctor --config {plan.config_path}")

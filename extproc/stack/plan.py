@@ -40,6 +40,8 @@ class Plan:
     run_dir_is_temporary: bool = False
     concurrency: int = 2
     """Envoy's worker threads."""
+    left_out: tuple[str, ...] = ()
+    """What the configuration has and this plan has not, with the reason, a line each."""
 
     @property
     def run_dir(self) -> Path:
@@ -96,8 +98,9 @@ def plan(
     if port is not None:
         overrides = _merged(overrides, _port_overrides(configuration, port))
     configuration = _changed(configuration, _merged(overrides, settings or {}))
+    left_out: tuple[str, ...] = ()
     if kind == "live":
-        _require_provider_keys(configuration)
+        configuration, left_out = _with_keys_only(configuration)
     else:
         configuration = _with_simulated_keys(configuration)
     if kind == "replay":
@@ -111,6 +114,7 @@ def plan(
         log_dir=(state.resolve() / "run") if state is not None else configuration.run_dir,
         run_dir_is_temporary=temporary,
         concurrency=concurrency,
+        left_out=left_out,
     )
 
 
@@ -169,21 +173,28 @@ def _changed(configuration: Configuration, overrides: Mapping[str, Any]) -> Conf
         raise OperatorError("config_invalid", f"with the given overrides: {error}") from None
 
 
-def _require_provider_keys(configuration: Configuration) -> None:
-    """`live` sends to real providers: every key that Envoy is to add must be there, and the first look is ours."""
+def _with_keys_only(configuration: Configuration) -> tuple[Configuration, tuple[str, ...]]:
+    """`live` sends to real providers: a route whose provider's key is not there is left out, because Envoy would not
+    start with it. Raises `DependencyError` when no key is there at all."""
+    missing: dict[str, str] = {}
     injecting = {route.provider for route in configuration.routes if route.credentials is Credentials.INJECT}
-    missing = []
     for name in sorted(injecting):
         credential = configuration.providers[name].credential
         assert credential is not None, "checked by Configuration"
         try:
             credential.secret.read()
         except OperatorError as error:
-            missing.append(f"providers.{name}.credential: {error.message}")
-    if missing:
+            missing[name] = f"providers.{name}.credential: {error.message}"
+    if injecting and len(missing) == len(injecting):
         raise DependencyError(
-            "provider_key_missing", "--upstream live needs the providers' keys:\n" + "\n".join(missing)
+            "provider_key_missing", "--upstream live needs the providers' keys:\n" + "\n".join(missing.values())
         )
+    without = [
+        route for route in configuration.routes if route.credentials is Credentials.INJECT and route.provider in missing
+    ]
+    kept = tuple(route for route in configuration.routes if route not in without)
+    left_out = tuple(f"route {route.name}: {missing[route.provider]}" for route in without)
+    return configuration.model_copy(update={"routes": kept}), left_out
 
 
 def _with_simulated_keys(configuration: Configuration) -> Configuration:
