@@ -10,6 +10,7 @@ from extproc.config import Configuration, RouteSettings
 from extproc.envoy_config.names import (
     API_KEY_FILTER,
     ATTEMPT_HEADER,
+    AWS_PROVIDER,
     CLIENT_HEADER,
     DECIDE_CLUSTER,
     DECIDE_FILTER,
@@ -115,17 +116,29 @@ def _per_route_settings(configuration: Configuration, route: RouteSettings) -> N
                 "envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig", requirement_name=JWT_REQUIREMENT
             )
         }
-    if route.authentication == "api_key" and route.credentials is Credentials.PASSTHROUGH:
-        # The provider's own header carries the provider's key here, so the client's key has to come in the other one.
-        credential = configuration.providers[route.provider].credential
-        taken = credential.header if credential is not None else "authorization"
-        sources = [{"header": name} for name in ("authorization", "x-api-key") if name != taken]
-        return {
-            API_KEY_FILTER: any_of(
-                "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute", key_sources=sources
-            )
-        }
+    if route.authentication == "api_key":
+        names = _client_key_headers(configuration, route)
+        if names != KEY_HEADERS:
+            return {
+                API_KEY_FILTER: any_of(
+                    "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute",
+                    key_sources=[{"header": name} for name in names],
+                )
+            }
     return {}
+
+
+def _client_key_headers(configuration: Configuration, route: RouteSettings) -> tuple[str, ...]:
+    """Where a client's own key may stand, in the order in which Envoy looks: the first that is there counts."""
+    provider = configuration.providers[route.provider]
+    if route.credentials is Credentials.PASSTHROUGH:
+        # The provider's own header carries the provider's key here, so the client's key has to come in the other one.
+        taken = provider.credential.header if provider.credential is not None else "authorization"
+        return tuple(name for name in ("authorization", "x-api-key") if name != taken)
+    if provider.name == AWS_PROVIDER:
+        # AWS SDKs take a bearer token only over TLS; else they sign, and `authorization` holds a signature.
+        return ("x-api-key", "authorization")
+    return KEY_HEADERS
 
 
 def key_headers_to_remove(route: RouteSettings) -> list[str]:
@@ -150,7 +163,7 @@ def _api_key_auth(teams: Teams) -> Node:
         "typed_config": any_of(
             "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
             credentials=[{"key": key, "client": caller} for caller, key in teams.client_keys().items()],
-            key_sources=[{"header": "authorization"}, {"header": "x-api-key"}],
+            key_sources=[{"header": name} for name in KEY_HEADERS],
             forwarding={"header": CLIENT_HEADER, "hide_credentials": True},
         ),
     }

@@ -9,6 +9,7 @@ from extproc.envoy_config.filters import early_strip, filter_chain
 from extproc.envoy_config.local_reply import local_reply
 from extproc.envoy_config.names import (
     ACCESS_LOG_NAME,
+    AWS_PROVIDER,
     HEALTH_PATH,
     OBSERVE_CLUSTER,
     ROUTE_METADATA,
@@ -111,7 +112,7 @@ def _connection_manager(configuration: Configuration, teams: Teams) -> Node:
         early_header_mutation_extensions=early_strip(),
         normalize_path=True,
         merge_slashes=True,
-        path_with_escaped_slashes_action="REJECT_REQUEST",
+        path_with_escaped_slashes_action=_escaped_slashes(configuration),
         server_header_transformation="PASS_THROUGH",
         max_request_headers_kb=REQUEST_HEADERS_KB_MAX,
         common_http_protocol_options={"max_headers_count": HEADERS_COUNT_MAX, "idle_timeout": "3600s"},
@@ -129,6 +130,13 @@ def _connection_manager(configuration: Configuration, teams: Teams) -> Node:
         http_filters=filter_chain(configuration, teams),
         route_config=route_configuration(configuration),
     )
+
+
+def _escaped_slashes(configuration: Configuration) -> str:
+    """AWS SDKs send a model's ARN as one segment, `arn%3Aaws…%2Fname`: with Bedrock among the providers Envoy has to
+    let `%2F` through as it is. No other api has such a path: elsewhere it is a call that nobody reads (`opaque`)."""
+    aws = any(provider.name == AWS_PROVIDER for provider in configuration.providers.values())
+    return "KEEP_UNCHANGED" if aws else "REJECT_REQUEST"
 
 
 def _json_log(configuration: Configuration) -> Node:

@@ -24,6 +24,8 @@ METADATA_NAMESPACE: Final = "headgate"
 ATTEMPT_HEADER: Final = "x-envoy-attempt-count"
 KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 """Where clients carry keys. Routes that inject the provider's key take all of them off."""
+AWS_PROVIDER: Final = "aws.bedrock"
+"""`provider.name` of the one provider whose clients escape slashes, and may sign what they send."""
 
 JWT_METADATA_KEY: Final = "headgate"
 """The verified payload lies in dynamic metadata `envoy.filters.http.jwt_authn`, under this key."""

@@ -17,6 +17,7 @@ import yaml
 
 from extproc.cli import main
 from extproc.errors import DependencyError, OperatorError
+from extproc.model import Mode
 from extproc.stack import Stack, plan
 from tests.e2e.gate import CHAT, EXAMPLE, MESSAGES, SEARCH_KEY, until
 from tests.e2e.support import ask, content, process_exists, row, rows
@@ -174,12 +175,40 @@ def test_a_process_that_cannot_start_is_named_with_the_end_of_its_log(tmp_path: 
         assert second.pids == {}
 
 
-def test_live_says_which_key_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PROVIDER_KEYS = (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "CO_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+)
+
+
+def test_live_leaves_out_the_routes_whose_key_is_missing_and_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PROVIDER_KEYS:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "set")
-    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    with pytest.raises(DependencyError, match="ANTHROPIC_API_KEY") as refused:
+    chosen = plan(EXAMPLE, upstream="live", state=tmp_path)
+    enforced = [route.name for route in chosen.configuration.routes if route.mode is Mode.ENFORCE]
+    assert enforced == ["openai", "mcp"]
+    assert [line.partition(":")[0].removeprefix("route ") for line in chosen.left_out] == [
+        "anthropic",
+        "gemini",
+        "bedrock",
+        "cohere",
+        "azure",
+    ]
+    assert "ANTHROPIC_API_KEY" in chosen.left_out[0]
+
+
+def test_live_without_any_key_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROVIDER_KEYS:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DependencyError, match=r"(?s)ANTHROPIC_API_KEY.*OPENAI_API_KEY"):
         plan(EXAMPLE, upstream="live", state=tmp_path)
-    assert "OPENAI_API_KEY" not in refused.value.message
 
 
 def test_a_real_providers_key_is_never_given_to_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

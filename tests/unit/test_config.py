@@ -44,7 +44,10 @@ def test_the_example_is_valid_and_its_paths_are_relative_to_it() -> None:
 
 def test_the_route_table_is_what_the_request_path_needs() -> None:
     table = load(EXAMPLE).route_table()
-    assert set(table) == {"openai", "anthropic", "openai-shadow", "anthropic-shadow"}
+    enforced = {"openai", "anthropic", "gemini", "bedrock", "cohere", "azure", "mcp"}
+    shadow = {"openai-shadow", "anthropic-shadow", "gemini-shadow", "bedrock-shadow"}
+    assert {name for name, route in table.items() if route.mode is Mode.ENFORCE} == enforced
+    assert {name for name, route in table.items() if route.mode is Mode.SHADOW} == shadow
     assert (table["openai"].host, table["openai"].prefix) == ("api.openai.com", "/openai")
     assert (table["openai"].mode, table["openai"].authentication) == (Mode.ENFORCE, PrincipalSource.API_KEY)
     assert table["openai-shadow"].authentication is PrincipalSource.PROVIDER_KEY
@@ -58,7 +61,8 @@ def test_a_path_above_the_file_is_written_without_dots(tmp_path: Path) -> None:
 
 def test_a_route_for_any_host_has_none_of_its_own(tmp_path: Path) -> None:
     settings = document()
-    settings["routes"][2]["match"] = {"hosts": ["*"]}
+    (shadow,) = [route for route in settings["routes"] if route["name"] == "openai-shadow"]
+    shadow["match"] = {"hosts": ["*"]}
     assert load(written(tmp_path, settings)).route_table()["openai-shadow"].host == ""
 
 
@@ -99,6 +103,9 @@ def test_a_wrong_setting_is_named_with_what_is_expected(
         ({"authentication": "jwt"}, "needs the jwt section"),
         ({"authentication": "certificate"}, "client_ca"),
         ({"mode": "shadow", "durability": "strict"}, "strict needs mode: enforce"),
+        ({"mode": "shadow", "stream_usage": "ask"}, "stream_usage: ask needs mode: enforce (in shadow nothing is"),
+        ({"mode": "shadow", "stream_usage": "ask_and_keep_chunk"}, "ask_and_keep_chunk needs mode: enforce"),
+        ({"stream_usage": "always"}, "stream_usage"),
         ({"match": {}}, "prefix, hosts or both"),
         ({"match": {"prefix": "openai"}}, "pattern"),
         ({"mode": "of-sorts"}, "shadow"),

@@ -22,7 +22,17 @@ from extproc.teams import Teams, load_teams
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "envoy" / "headgate.yaml"
-PLACEHOLDERS = {"OPENAI_API_KEY": "placeholder", "ANTHROPIC_API_KEY": "placeholder"}
+PLACEHOLDERS = dict.fromkeys(
+    (
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "CO_API_KEY",
+        "AZURE_OPENAI_API_KEY",
+    ),
+    "placeholder",
+)
 CA_FILE = Path("/etc/ssl/certs/ca-certificates.crt")
 TEAMS = Teams.model_validate(
     {
@@ -88,16 +98,18 @@ def test_envoys_published_types_know_every_field_of_the_example() -> None:
 def _variants() -> dict[str, dict[str, Any]]:
     plain = {"openai": example()["providers"]["openai"] | {"endpoint": "http://127.0.0.1:9"}}
     first, *others = example()["routes"]
+    modes = {mode: [route for route in example()["routes"] if route["mode"] == mode] for mode in ("enforce", "shadow")}
     return {
         "example": {},
         "providers on plain addresses": {"providers": example()["providers"] | plain},
         "an IPv6 listener": {"listener": {"address": "[::1]:8080"}},
-        "only enforced routes": {"routes": example()["routes"][:2]},
-        "only shadow routes": {"routes": example()["routes"][2:]},
+        "only enforced routes": {"routes": modes["enforce"]},
+        "only shadow routes": {"routes": modes["shadow"]},
         "a client key beside a passed-through one": {"routes": [first | {"credentials": "passthrough"}, *others]},
         "a route for any host": {
-            "routes": [*example()["routes"], others[1] | {"name": "rest", "match": {"hosts": ["*"]}}]
+            "routes": [*example()["routes"], modes["shadow"][0] | {"name": "rest", "match": {"hosts": ["*"]}}]
         },
+        "no provider whose clients escape slashes": {"routes": example()["routes"][:2]},
         "a prefix on one host": {
             "routes": [first | {"match": {"prefix": "/openai", "hosts": ["LLM.example"]}}, *others]
         },
@@ -232,3 +244,54 @@ def test_a_route_that_names_the_host_goes_before_one_for_any() -> None:
         "here.example": ["healthy", "here", "prefixed", "anywhere", "unmatched"],
         "*": ["healthy", "prefixed", "anywhere", "unmatched"],
     }
+
+
+def test_each_provider_is_refused_in_the_format_of_its_api() -> None:
+    """The bodies that Envoy writes itself for a wrong client key, by the routes that they are for."""
+    told: dict[str, Any] = {}
+    for mapper in manager(render(configured(), TEAMS))["local_reply_config"]["mappers"][1:]:
+        if '"default_value": 401' not in json.dumps(mapper):
+            continue
+        body = json.loads(mapper["body_format_override"]["text_format_source"]["inline_string"])
+        named = re.findall(r"'([a-z-]+)'", json.dumps(mapper["filter"]))
+        for route in named or ["any other"]:
+            told[route] = (
+                body,
+                {header["header"]["key"]: header["header"]["value"] for header in mapper["headers_to_add"]},
+            )
+    assert told["anthropic"][0]["error"]["type"] == "authentication_error"
+    assert told["gemini"][0]["error"]["status"] == told["gemini-shadow"][0]["error"]["status"] == "UNAUTHENTICATED"
+    assert told["gemini"][0]["error"]["code"] == 401
+    assert set(told["bedrock"][0]) == set(told["cohere"][0]) == {"message"}
+    assert told["bedrock"][1]["x-amzn-errortype"] == "UnrecognizedClientException"
+    assert (told["mcp"][0]["jsonrpc"], told["mcp"][0]["id"]) == ("2.0", None)
+    assert told["any other"][0]["error"]["code"] == "unauthenticated"
+    assert "azure" not in told
+
+
+def test_slashes_stay_escaped_only_where_a_provider_names_models_by_them() -> None:
+    def action(*names: str) -> str:
+        providers = {name: example()["providers"][name] for name in names}
+        kept = [route for route in example()["routes"] if route["provider"] in names]
+        found: str = manager(render(configured(providers=providers, routes=kept), TEAMS))[
+            "path_with_escaped_slashes_action"
+        ]
+        return found
+
+    assert action("openai", "anthropic") == "REJECT_REQUEST"
+    assert action("openai", "bedrock") == "KEEP_UNCHANGED"
+
+
+def test_a_client_key_may_stand_wherever_its_sdk_puts_it_but_beside_a_signature() -> None:
+    bootstrap = render(configured(), TEAMS)
+    everywhere = [
+        source["header"] for source in http_filter(bootstrap, "envoy.filters.http.api_key_auth")["key_sources"]
+    ]
+    assert everywhere == ["authorization", "x-api-key", "api-key", "x-goog-api-key"]
+    own = {
+        route["name"]: [source["header"] for source in settings["key_sources"]]
+        for route in routes(bootstrap)
+        for settings in [route.get("typed_per_filter_config", {}).get("envoy.filters.http.api_key_auth", {})]
+        if "key_sources" in settings
+    }
+    assert own == {"bedrock": ["x-api-key", "authorization"], "mcp": ["x-api-key"]}
