@@ -1,0 +1,32 @@
+"""`gemini.generate_content`: Google's models, plain and streamed, on the Gemini API, Vertex AI and Firebase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.accounting import AccountingDecoder
+from extproc.codec import ResponseDecoder
+from extproc.codecs.gemini.conversation import read_conversation
+from extproc.codecs.gemini.google_codec import GoogleCodec, target_of
+from extproc.codecs.gemini.request import STREAM_METHOD, read_request
+from extproc.codecs.gemini.response import GenerateAccount
+from extproc.framing.response_body import StreamFormat
+from extproc.model import Call, Conversation, RequestFacts
+
+
+class GenerateContent(GoogleCodec):
+    api = "gemini.generate_content"
+    operation: str | None = "generate_content"
+    methods = frozenset({"generateContent", STREAM_METHOD})
+
+    def request(self, document: Any, call: Call) -> RequestFacts:
+        return read_request(document, target_of(call))
+
+    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
+        del content_type  # the bytes tell
+        account = GenerateAccount(status=status, is_vertex=target_of(call).is_vertex)
+        return AccountingDecoder(account, status=status, request=request, stream_format=StreamFormat.JSON_ARRAY)
+
+    def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+        del call
+        return read_conversation(request_body, response_body)
