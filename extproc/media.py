@@ -20,13 +20,14 @@ _PAYLOAD_CHARS_MIN = 128
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
 
 _ENCRYPTED = re.compile(
-    r"/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+/"
+    r"(?:/messages/\d+(?:/(?:content|citations|reasoning_details)(?:/\d+)?)+|/input/\d+)/"
     r"(signature|data|encrypted_content|encrypted_index|encrypted_stdout)"
 )
 _ENCRYPTED_BY_PLACE = re.compile(
     r"/messages/\d+/content/\d+/reasoningContent/(?:reasoningText/signature|redactedContent)"
+    r"|(?:/request|/generateContentRequest)?/contents(?:/\d+)?/parts(?:/\d+)?/(?:thoughtSignature|thought_signature)"
 )
-"""Where a union's member says all, so that no type stands beside it (Bedrock's Converse)."""
+"""Where a union's member says all, so that no type stands beside it (Bedrock's Converse, Gemini's parts)."""
 _ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
     "thinking": frozenset({"signature"}),
     "redacted_thinking": frozenset({"data"}),
@@ -37,6 +38,23 @@ _ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
     "encrypted_code_execution_result": frozenset({"encrypted_stdout"}),
     "reasoning.encrypted": frozenset({"data"}),
     "reasoning.text": frozenset({"signature"}),
+    **dict.fromkeys(
+        (
+            "thought",
+            "function_call",
+            "code_execution_call",
+            "code_execution_result",
+            "google_search_call",
+            "google_search_result",
+            "url_context_call",
+            "url_context_result",
+            "google_maps_call",
+            "google_maps_result",
+            "file_search_call",
+            "file_search_result",
+        ),
+        frozenset({"signature"}),  # the steps of Gemini's Interactions
+    ),
 }
 """Block type → keys whose value only the provider that made it can read."""
 
