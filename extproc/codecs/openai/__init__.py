@@ -8,9 +8,11 @@ from extproc.codecs.openai.embeddings import OpenAiEmbeddings
 from extproc.codecs.openai.models import OpenAiModels
 from extproc.codecs.openai.moderations import OpenAiModerations
 from extproc.codecs.openai.rerank import OpenAiRerank
+from extproc.codecs.openai.responses import OpenAiResponses
 
 CODECS: tuple[Codec, ...] = (
     OpenAiChat(),
+    OpenAiResponses(),
     OpenAiEmbeddings(),
     OpenAiModerations(),
     OpenAiRerank(),

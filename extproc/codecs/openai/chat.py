@@ -1,21 +1,29 @@
-"""`openai.chat`: chat completions as OpenAI defined them and many others speak them."""
+"""`openai.chat`: chat completions as OpenAI defined them and many others speak them.
+
+Databricks serves every kind of model at `/serving-endpoints/NAME/invocations`. Most are chats; a body there without
+`messages` (vectors, a model of one's own) is not refused, but all of it counts as uninspected.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
-from extproc.codec import ResponseDecoder
-from extproc.codecs.openai.deployments import model_in_path
+from extproc.codec import ResponseDecoder, ResponseEditor
+from extproc.codecs.openai.deployments import model_in_path, with_model_in_path
+from extproc.codecs.openai.stream_usage import UsageRemover, asking_for_usage
 from extproc.dialects.openai_chat.conversation import read_conversation
-from extproc.dialects.openai_chat.errors import error_reply
+from extproc.dialects.openai_chat.errors import error_event, error_reply
+from extproc.dialects.openai_chat.recognition import looks_like_chat
 from extproc.dialects.openai_chat.request import read_request
 from extproc.dialects.openai_chat.response import ChatAccount
 from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, ErrorReply, RequestFacts, UninspectedPart
 
 _PATH_END = "/chat/completions"
+_INVOCATIONS = re.compile(r".*/serving-endpoints/[^/]+/invocations")
 
 
 class OpenAiChat(JsonCodec):
@@ -23,12 +31,18 @@ class OpenAiChat(JsonCodec):
     operation: str | None = "chat"
 
     def matches(self, call: Call) -> bool:
-        """Under any prefix: `/v1`, `/api/v1`, `/openai/v1`, Azure's `/openai/deployments/X`."""
-        return call.method == "POST" and call.path.endswith(_PATH_END)
+        """Under any prefix: `/v1`, `/api/v1`, `/openai/v1`, Azure's `/openai/deployments/X`, Vertex'
+        `/endpoints/openapi`."""
+        return call.method == "POST" and (call.path.endswith(_PATH_END) or _is_invocation(call))
+
+    def recognises(self, document: Any, call: Call) -> bool:
+        return looks_like_chat(document, call)
 
     def request(self, document: Any, call: Call) -> RequestFacts:
-        facts = read_request(document)
         named = model_in_path(call.path)
+        if _is_invocation(call) and type(document) is dict and document.get("messages") is None:
+            return RequestFacts(model=named, uninspected_parts=(UninspectedPart("unknown", ""),))
+        facts = read_request(document)
         return facts if named is None else replace(facts, model=named)
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
@@ -38,6 +52,24 @@ class OpenAiChat(JsonCodec):
     def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
         return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
+    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
+        del call
+        return error_event(status=status, code=code, message=message, exchange_id=exchange_id)
+
+    def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
+        path = with_model_in_path(call.path, model)
+        return super().with_model(call, body, model) if path is None else (path, body)
+
+    def asking_for_usage(self, body: bytes) -> bytes | None:
+        return asking_for_usage(body)
+
+    def usage_remover(self) -> ResponseEditor | None:
+        return UsageRemover()
+
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         del call
         return read_conversation(request_body, response_body)
+
+
+def _is_invocation(call: Call) -> bool:
+    return _INVOCATIONS.fullmatch(call.path) is not None

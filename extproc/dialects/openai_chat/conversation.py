@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind
+from extproc.dialects.openai_chat.response import choice_number, spoken
 from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
+from extproc.media import url_part
 from extproc.model import Conversation, Message, Part
-from extproc.shape import as_list, as_name, as_object, as_text, joined
+from extproc.shape import as_list, as_name, as_object, as_text, joined, unknown_part
 
 _REASONING_KEYS = ("reasoning_content", "reasoning")
 
@@ -30,6 +32,9 @@ def read_conversation(request_body: bytes | None, response_body: bytes | None) -
         reasoning_text=joined(part.text for part in said if part.type == "thinking"),
         tool_calls=tuple(part for part in said if part.type == "tool_call"),
         tools=tuple(_tool_names(request)),
+        warnings=("unknown_part",)
+        if any(part.type == "unknown" for m in (*asked, *answers) for part in m.parts)
+        else (),
     )
 
 
@@ -75,8 +80,13 @@ def _said(message: dict[str, Any]) -> Iterator[Part]:
             yield from _content_part(item)
     if refusal := as_text(message.get("refusal")):
         yield Part("refusal", refusal)
-    if transcript := as_text(as_object(message.get("audio")).get("transcript")):
+    spoken_answer = as_object(message.get("audio"))
+    if transcript := as_text(spoken_answer.get("transcript")):
         yield Part("text", transcript)
+    if spoken_answer.get("id") or spoken_answer.get("data"):
+        yield Part("audio")
+    for image in as_list(message.get("images")):  # what a model drew (OpenRouter)
+        yield _media("image", as_object(image).get("image_url") if type(image) is dict else image)
 
 
 def _content_part(item: Any) -> Iterator[Part]:
@@ -89,13 +99,28 @@ def _content_part(item: Any) -> Iterator[Part]:
     if type(thought) is list:  # Mistral: a list of texts inside of the part
         yield Part("thinking", "".join(as_text(as_object(inner).get("text")) for inner in thought))
     elif kind in ("thinking", "reasoning"):
-        yield Part("thinking", as_text(thought) or as_text(part.get("text")))
+        yield Part("thinking", _first_text(thought, part.get("text"), part.get("reasoning")))
     elif kind == "refusal":
         yield Part("refusal", as_text(part.get("refusal")))
     elif type(part.get("text")) is str:
         yield Part("text", part["text"])
+    elif (media := media_kind(kind)) is not None:
+        yield _media(media, part.get(kind))
     else:
-        yield Part(media_kind(kind) or "unknown")
+        yield unknown_part(item)
+
+
+def _first_text(*values: Any) -> str:
+    return next((text for value in values if (text := as_text(value))), "")
+
+
+def _media(kind: str, held: Any) -> Part:
+    """An image, a sound, a file: what it is, never what is in it."""
+    inner = as_object(held)
+    if sound := as_name(inner.get("format")):
+        return Part(kind, media_type=f"{kind}/{sound}")
+    url = held if type(held) is str else _first_text(inner.get("url"), inner.get("file_data"))
+    return Part(kind, media_type=url_part(kind, "", url).media_type)
 
 
 def _whole_calls(message: dict[str, Any]) -> Iterator[Part]:
@@ -122,8 +147,9 @@ class _Choice:
     def take(self, said: dict[str, Any]) -> None:
         self.role = as_name(said.get("role")) or self.role
         for part in _said(said):
-            if part.text is None:
-                self.others.append(part)
+            if part.text is None or part.type == "unknown":
+                if part.type != "audio" or part not in self.others:  # a voice comes in pieces
+                    self.others.append(part)
             else:
                 self.texts.setdefault(part.type, []).append(part.text)
 
@@ -153,11 +179,10 @@ class _Call:
 def _choices(body: bytes | None) -> dict[int, _Choice]:
     choices: dict[int, _Choice] = {}
     slots = CallSlots()
-    for chunk, spoken in _chunks(body):
-        for choice in map(as_object, as_list(chunk.get("choices"))):
-            index = choice.get("index")
-            number = index if type(index) is int else 0
-            said = as_object(choice.get(spoken))
+    for chunk in _chunks(body):
+        for place, choice in enumerate(map(as_object, as_list(chunk.get("choices")))):
+            number = choice_number(choice, place)
+            said = spoken(choice)
             answer = choices.setdefault(number, _Choice())
             answer.take(said)
             fragments = [as_object(call) for call in as_list(said.get("tool_calls"))]
@@ -168,13 +193,13 @@ def _choices(body: bytes | None) -> dict[int, _Choice]:
     return choices
 
 
-def _chunks(body: bytes | None) -> Iterator[tuple[dict[str, Any], str]]:
-    """The chunks of a stream, or the one document, with the key that holds what was said."""
+def _chunks(body: bytes | None) -> Iterator[dict[str, Any]]:
+    """The chunks of a stream, or the one document."""
     reader = ResponseBody()
     for event in (*reader.feed(body or b""), *reader.flush()):
-        yield as_object(tolerant_json.loads_or_none(event.data)), "delta"
+        yield as_object(tolerant_json.loads_or_none(event.data))
     if reader.is_json:
         try:
-            yield as_object(reader.document()), "message"
+            yield as_object(reader.document())
         except ValueError:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.dialects.openai_chat.parameters import CHAT, INNER_CHAT, parameters
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts
@@ -38,6 +39,7 @@ _MEDIA_KINDS = {
     "file": "file",
     "input_file": "file",
 }
+_SCHEME_CHARS_MAX = 16
 _INNER_MEDIA_KINDS = {**_MEDIA_KINDS, "document": "file"}
 """A tool's result may hold parts in Anthropic's words."""
 
@@ -78,6 +80,7 @@ def read_request(document: Any) -> RequestFacts:
         text_bytes=messages.text_bytes,
         uninspected_parts=tuple(messages.parts),
         asks_stream_usage=body.fields("stream_options").flag("include_usage"),
+        parameters=parameters(body, (*CHAT, *INNER_CHAT)),
     )
 
 
@@ -122,6 +125,8 @@ class _Messages:
                 self.text_bytes += _call_size(call.fields(key))
         if message.raw("function_call") is not None:
             self.text_bytes += _call_size(message.fields("function_call"))
+        for detail in map(as_object, as_list(message.raw("reasoning_details"))):
+            self.text_bytes += text_size(detail.get("text")) + text_size(detail.get("summary"))
         if message.raw("audio") is not None:  # an answer that was spoken before, named by its id
             self.parts.add("reference", f"/messages/{index}/audio")
         if message.raw("images") is not None:  # what a model drew before (OpenRouter), or an image in Ollama's way
@@ -172,6 +177,9 @@ class _Messages:
         inner = as_object(held)
         if (data := inner.get("data")) is not None and type(data) is str:
             self.parts.append(base64_part(kind, where, data, f"{kind}/{as_text(inner.get('format'))}"))
+            return
+        if type(held) is str and kind == "audio" and "://" not in held[:_SCHEME_CHARS_MAX] and held[:5] != "data:":
+            self.parts.append(base64_part(kind, where, held, ""))  # Mistral
             return
         url = held if type(held) is str else inner.get("url", inner.get("file_data"))
         self.parts.append(url_part(kind, where, as_text(url)))

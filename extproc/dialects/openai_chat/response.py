@@ -1,8 +1,9 @@
 """What a chat completion amounts to, plain or streamed, in the dialects of all who speak this api.
 
 Traps, each with a recording in tests/codecs: usage in a last chunk without choices, on the last chunk with choices, on
-every chunk, in `x_groq.usage`, or never; content that is a list; three names for reasoning; an `error` beside choices;
-`finish_reason` twice; a stream that ends in `event: error` without `[DONE]`.
+every chunk, inside of a choice (Moonshot), in `x_groq.usage`, or never; content that is a list; three names for
+reasoning; an `error` beside choices or in one (OpenRouter); `finish_reason` twice; a stream that ends in `event: error`
+without `[DONE]`; a last chunk that repeats the whole message beside its delta (Perplexity, Writer).
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ DONE = b"[DONE]"
 CHOICES_MAX = 1_024
 """Choices whose finish reason is kept; the api allows 128."""
 
+_USAGE_KEYS = frozenset(
+    """prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details reasoning_tokens
+    cached_tokens num_cached_tokens prompt_cache_hit_tokens cache_read_input_tokens cache_creation_input_tokens
+    audio_prompt_tokens num_search_queries server_tool_use""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
+"""What `normalised` reads. Some chunks say null of what an earlier one said, so these are kept until said anew."""
+
 
 class ChatAccount:
     """An `extproc.accounting.Account`."""
@@ -37,6 +45,7 @@ class ChatAccount:
         self._usage: dict[str, Any] = {}
         self._provider_usage: dict[str, Any] = {}
         self._usage_is_final = False
+        self._service_tier = ""
         self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
@@ -46,16 +55,17 @@ class ChatAccount:
             self._usage_is_final = True
         elif data:
             chunk = as_object(tolerant_json.loads(data))
-            self._take(chunk, "delta")
-            if event.type == b"error" and self._error is None:
+            self._take(chunk)
+            if self._error is None and (event.type == b"error" or chunk.get("object") == "error"):
                 self._error = read_error(chunk)
 
     def take_document(self, document: Any) -> None:
         if type(document) is list and document:  # an error in Google's way
             document = document[0]
-        self._take(as_object(document), "message")
+        whole = as_object(document)
+        self._take(whole)
         self._usage_is_final = True
-        if not self._succeeded and self._error is None:
+        if self._error is None and (not self._succeeded or whole.get("object") == "error"):
             self._error = read_error(document)
 
     def usage_is_final(self, *, complete: bool) -> bool:
@@ -68,28 +78,34 @@ class ChatAccount:
             finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
             said=normalised(self._usage),
             provider_usage=verbatim(self._provider_usage),
+            service_tier=self._service_tier or None,
             tool_calls=tuple(name for name in self._calls.names if name),
             text_bytes=self._text_bytes,
             error=self._error,
         )
 
-    def _take(self, chunk: dict[str, Any], spoken: str) -> None:
+    def _take(self, chunk: dict[str, Any]) -> None:
         self._model = as_name(chunk.get("model")) or self._model  # the last that is no "": Azure begins with one
         if not self._id:
             self._id = as_name(chunk.get("id"))
-        for choice in as_list(chunk.get("choices")):
+        self._service_tier = as_name(chunk.get("service_tier")) or self._service_tier
+        usage = as_object(chunk.get("usage"))
+        for place, choice in enumerate(as_list(chunk.get("choices"))):
             if type(choice) is dict:
-                self._take_choice(choice, as_object(choice.get(spoken)))
-        if usage := as_object(chunk.get("usage")) or as_object(as_object(chunk.get("x_groq")).get("usage")):
+                self._take_choice(choice, place)
+                usage = usage or as_object(choice.get("usage"))
+                if choice.get("error") and self._error is None:
+                    self._error = read_error(choice)
+        if usage := usage or as_object(as_object(chunk.get("x_groq")).get("usage")):
             self._provider_usage = usage
-            self._usage.update((key, value) for key, value in usage.items() if value is not None)
+            self._usage.update((key, usage[key]) for key in _USAGE_KEYS if usage.get(key) is not None)
             self._usage_is_final = bool(self._finish_reasons)
         if chunk.get("error"):
             self._error = read_error(chunk)
 
-    def _take_choice(self, choice: dict[str, Any], said: dict[str, Any]) -> None:
-        index = choice.get("index")
-        number = index if type(index) is int else 0
+    def _take_choice(self, choice: dict[str, Any], place: int) -> None:
+        said = spoken(choice)
+        number = choice_number(choice, place)
         reason = as_name(choice.get("finish_reason"))
         if reason and (number in self._finish_reasons or len(self._finish_reasons) < CHOICES_MAX):
             self._finish_reasons[number] = reason
@@ -102,6 +118,19 @@ class ChatAccount:
         if legacy := legacy_call(said):
             self._calls.number(number, legacy)
             self._text_bytes += utf8_size(called_arguments(legacy))
+
+
+def spoken(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a choice adds: a stream's `delta`, else the whole `message`. A delta is never alone: the last chunk of some
+    (Perplexity, Writer) has both, and their message repeats what all deltas said."""
+    delta = choice.get("delta")
+    return delta if type(delta) is dict else as_object(choice.get("message"))
+
+
+def choice_number(choice: dict[str, Any], place: int) -> int:
+    """Which answer this is of: by `index`; by its place in the list where nobody says."""
+    index = choice.get("index")
+    return index if type(index) is int else place
 
 
 def said_bytes(said: dict[str, Any]) -> int:
@@ -155,6 +184,10 @@ def normalised(said: dict[str, Any]) -> Usage:
         if unnamed > 0:
             output_tokens += unnamed
             reasoning = reasoning or unnamed
+    if reasoning is None:  # Perplexity: beside the other figures, and for deep research more than the output
+        reasoning = as_count(said.get("reasoning_tokens"))
+        if reasoning is not None and output_tokens is not None and reasoning > output_tokens:
+            output_tokens += reasoning
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
@@ -163,13 +196,20 @@ def normalised(said: dict[str, Any]) -> Usage:
             said.get("prompt_cache_hit_tokens"),  # DeepSeek
             said.get("cached_tokens"),  # Moonshot
             said.get("num_cached_tokens"),  # Mistral
-            said.get("cache_read_input_tokens"),
+            said.get("cache_read_input_tokens"),  # Databricks, LiteLLM
         ),
         cache_creation_input_tokens=_first_count(
             input_details.get("cache_write_tokens"),  # OpenRouter
+            input_details.get("cache_creation_tokens"),  # LiteLLM
             said.get("cache_creation_input_tokens"),
         ),
         reasoning_output_tokens=reasoning,
+        input_audio_tokens=_first_count(input_details.get("audio_tokens"), said.get("audio_prompt_tokens")),
+        output_audio_tokens=as_count(output_details.get("audio_tokens")),
+        web_searches=_first_count(
+            said.get("num_search_queries"),  # Perplexity
+            as_object(said.get("server_tool_use")).get("web_search_requests"),  # OpenRouter
+        ),
     )
 
 
