@@ -130,6 +130,8 @@ class PolicyFailed:
 class Rewritten:
     bodies: tuple[bytes, ...] = field(repr=False)
     """One for each set of entities that was asked for, in that order."""
+    asking: bytes | None = field(default=None, repr=False)
+    """The body to forward, asking for usage; None when it was not to ask, or its api cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,10 @@ class Reply:
     body: bytes | None = field(default=None, repr=False)
     exchange_id: str | None = None
     """Tell Envoy the exchange's id as dynamic metadata, so that an answer of its own later on can name it."""
+    duplex_response: bool = False
+    """At the request's headers: have the response in FULL_DUPLEX_STREAMED from the first byte on."""
+    streamed_end: bool | None = None
+    """Full duplex: `body` goes to the client now, in answer to no message of its own; True for the response's last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,10 @@ class Rewrite:
     entity_sets: tuple[frozenset[str], ...]
     caller: str = ""
     """As in `Inspect`."""
+    asking: str | None = None
+    """The api whose body is also to ask for usage in its stream."""
+    forwarded: frozenset[str] = frozenset()
+    """The entities that are replaced in the body that asks: one of `entity_sets`, or none."""
 
 
 @dataclass(frozen=True, slots=True)

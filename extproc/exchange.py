@@ -18,6 +18,7 @@ Longer than other modules, because one state machine is easier to trust in one p
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
@@ -25,6 +26,7 @@ from enum import Enum, auto
 from capture.record import Closed, Opened, Request, ResponsePart
 from extproc import frames
 from extproc.closing import Outcome
+from extproc.delivery import Delivery
 from extproc.events import (
     Abort,
     Append,
@@ -108,9 +110,9 @@ class Exchange:
         self._request = RequestTrack(surroundings.limits.body_bytes_max, surroundings.memory)
         self._streamed_request = False  # inline, in chunks: held back until judged
         self._response = ResponseTrack(exchange_id, surroundings.limits, surroundings.memory)
-        self._part_bytes = 0
-        self._strict_waiting = False
-        self._deferred: list[Message] = []
+        self._delivery = Delivery(self._replies)
+        self._parts_out = deque[int]()
+        """Bytes of each part that is on its way to the spool, oldest first."""
         self._concluding = False
         self._closed_frame: Closed | None = None
         self._close_failed = False
@@ -225,7 +227,14 @@ class Exchange:
                 return effects + self._refuse("unknown_route", "the gateway has no settings for this route", 500)
         if self._tracks["request"] is Track.DONE:
             return effects + self._judge_bodyless()
-        reply = self._replies.reply(Message.REQUEST_HEADERS, self._now_ns, exchange_id=self.exchange_id)
+        assert self._judgement is not None
+        self._replies.duplex = self._judgement.may_edit_response
+        reply = self._replies.reply(
+            Message.REQUEST_HEADERS,
+            self._now_ns,
+            exchange_id=self.exchange_id,
+            duplex_response=self._replies.duplex,
+        )
         return (*effects, reply)
 
     def _judge_bodyless(self) -> tuple[Effect, ...]:
@@ -326,16 +335,30 @@ class Exchange:
             content_encoding=content_coding(headers.get("content-encoding")),
             codec_decoder=self._judgement.response_decoder(http_status, content_type),
         )
+        self._edit_response()
         if self._replies.owes(Message.RESPONSE_HEADERS):
             named = ((EXCHANGE_HEADER, self.exchange_id),)
             effects += (self._replies.reply(Message.RESPONSE_HEADERS, self._now_ns, set_headers=named),)
         return effects + (self._response_ended() if event.end_of_stream else ())
+
+    def _edit_response(self) -> None:
+        """Take out what the response holds only because we asked for it. One in a content coding passes as it is."""
+        assert self._judgement is not None
+        verdict = self._judgement.verdict
+        if not self._replies.duplex or verdict is None or not verdict.asks_usage or not self._response.succeeded:
+            return
+        editor = self._judgement.codec.usage_remover()
+        if editor is None or self._response.is_encoded:
+            self._response.warn("usage_chunk_kept")
+            return
+        self._delivery.edit_with(editor)
 
     def _on_response_body(self, event: ResponseBody) -> tuple[Effect, ...]:
         if event.data and self._outcome.first_byte_ns is None:
             self._outcome.first_byte_ns = self._now_ns
         was_terminal = self._response.terminal
         self._response.feed(event.data)
+        self._delivery.take(event.data)
         if not event.last_slice:
             return ()
         self._replies.owe(Message.RESPONSE_BODY, self._now_ns)
@@ -344,29 +367,20 @@ class Exchange:
         last_word = event.end_of_stream or (self._response.terminal and not was_terminal)
         strict = self._durable() and self._replies.inline and last_word
         effects = self._part(at_least=0 if strict else self._world.limits.part_bytes_max, durable=strict)
-        self._strict_waiting = self._strict_waiting or (strict and bool(effects))
-        effects += self._reply_or_defer(Message.RESPONSE_BODY)
+        self._delivery.waiting = self._delivery.waiting or (strict and bool(effects))
+        effects += self._delivery.let_go(end_of_stream=event.end_of_stream, now_ns=self._now_ns)
         return effects + (self._response_ended() if event.end_of_stream else ())
 
     def _on_response_trailers(self) -> tuple[Effect, ...]:
         self._tracks["response"] = Track.DONE
         self._replies.owe(Message.RESPONSE_TRAILERS, self._now_ns)
-        return self._reply_or_defer(Message.RESPONSE_TRAILERS) + self._response_ended()
+        return self._delivery.end_with_trailers(self._now_ns) + self._response_ended()
 
     def _response_ended(self) -> tuple[Effect, ...]:
         """Where we only observe, an early answer can end before the request does: the rest of that is waited for."""
         if not self._replies.inline and self._tracks["request"] is Track.BODY:
             return ()
         return self._end(self._outcome.completed_as)
-
-    def _reply_or_defer(self, message: Message) -> tuple[Effect, ...]:
-        """Strict durability: the chunk with the API's last word, and all after it, wait for the disk."""
-        if not self._replies.owes(message):
-            return ()
-        if self._strict_waiting:
-            self._deferred.append(message)
-            return ()
-        return (self._replies.reply(message, self._now_ns),)
 
     def _part(self, *, at_least: int, durable: bool = False) -> tuple[Effect, ...]:
         if self._rowless:
@@ -375,25 +389,22 @@ class Exchange:
         part = self._response.take_part(self._at_ns(), at_least=at_least)
         if part is None:
             return ()
-        self._part_bytes = len(part.data)
+        self._parts_out.append(len(part.data))
         return (Append(part, durable=durable),)
 
     def _on_part(self, *, failed: bool) -> tuple[Effect, ...]:
+        size_bytes = self._parts_out.popleft()
         if failed:
-            self._response.lost_part(self._part_bytes)
-        effects: tuple[Effect, ...] = ()
-        if self._strict_waiting:
-            self._strict_waiting = False
-            deferred, self._deferred = self._deferred, []
-            if not self._replies.silent:
-                effects = tuple(self._replies.reply(message, self._now_ns) for message in deferred)
+            self._response.lost_part(size_bytes)
+        done = self._delivery.waiting and not self._parts_out
+        effects = self._delivery.release(self._now_ns) if done else ()
         return effects + self._advance_end()
 
     def _on_tick(self) -> tuple[Effect, ...]:
         if self._close_failed and self._closed_frame is not None:
             self._close_failed = False
             return (Append(self._closed_frame),)
-        if self.ending is None and not self._strict_waiting:
+        if self.ending is None and not self._delivery.waiting:
             return self._part(at_least=0)
         return ()
 
@@ -454,7 +465,7 @@ class Exchange:
 
     def _advance_end(self) -> tuple[Effect, ...]:
         """Write the end as soon as everything it tells is known."""
-        if self.ending is None or self._concluding or self._strict_waiting:
+        if self.ending is None or self._concluding or self._delivery.waiting:
             return ()
         judgement = self._judgement
         if judgement is not None and judgement.begun and judgement.verdict is None:

@@ -47,6 +47,7 @@ from extproc.model import (
     Problem,
     RequestFacts,
     Route,
+    StreamUsage,
 )
 
 
@@ -62,6 +63,8 @@ class Verdict:
     remove_headers: tuple[str, ...] = ()
     keep_response: bool = False
     """The obligations allow the response's text into the archive."""
+    asks_usage: bool = False
+    """`body` asks for usage in the stream, which the client did not."""
     dropped_response_state: str = "policy"
     """Why the response's text is not kept, when it is not."""
     recorded: bool = True
@@ -107,6 +110,15 @@ class Judgement:
         self._entity_sets: tuple[frozenset[str], ...] = ()
         self._rewritten: Mapping[frozenset[str], bytes] = {}
         self._rewrite_failed = False
+        self._asking: bytes | None = None
+        """The body that asks for usage."""
+
+    @property
+    def may_edit_response(self) -> bool:
+        """What the response holds only because we ask for it can be taken out again: known at the request's headers,
+        for then the response has to come in full duplex."""
+        asks = self.enforced and self.route.stream_usage is StreamUsage.ASK
+        return asks and self.inspection.api is None and self.codec.usage_remover() is not None
 
     @property
     def _caller(self) -> str:
@@ -166,9 +178,10 @@ class Judgement:
                 return self._decided(policy.failed(event.code), at_ns)
             case Rewritten():
                 self._rewritten = dict(zip(self._entity_sets, event.bodies, strict=True))
+                self._asking = event.asking
                 return self._record(at_ns)
             case RewriteFailed():
-                self._rewrite_failed = True
+                self._rewrite_failed = bool(self._entity_sets)
                 if self.enforced and self._denial is None and self._must_redact():
                     self._denial = ("redaction_failed", "the request could not be redacted as policy demands", 422)
                 return self._record(at_ns)
@@ -204,12 +217,29 @@ class Judgement:
                 wanted.append(decision.mask_entities)
         found = {finding.entity for finding in self.inspection.findings}
         self._entity_sets = tuple(dict.fromkeys(s for s in wanted if s & found))
-        if not self._entity_sets:
+        asks = self._must_ask_usage()
+        if not self._entity_sets and not asks:
             return self._record(at_ns)
         self._state = _State.REWRITING
         body = self._plain_body()
         assert body is not None
-        return (Rewrite(body, self.inspection.findings, self._entity_sets, self._caller),)
+        return (
+            Rewrite(
+                body,
+                self.inspection.findings,
+                self._entity_sets,
+                self._caller,
+                asking=self.codec.api if asks else None,
+                forwarded=decision.redact_entities if self._must_redact() else frozenset(),
+            ),
+        )
+
+    def _must_ask_usage(self) -> bool:
+        """The stream would tell no usage, and the route says to ask for it."""
+        facts = self.inspection.facts
+        if not self.enforced or self._denial is not None or not facts.stream or facts.asks_stream_usage:
+            return False
+        return self.may_edit_response or self.route.stream_usage is StreamUsage.ASK_AND_KEEP_CHUNK
 
     def _refusal(self, decision: Decision) -> tuple[str, str, int] | None:
         """(code, message, status) when an enforced route must not forward this, else None."""
@@ -305,6 +335,7 @@ class Judgement:
         self.verdict = replace(self.verdict, recorded=not failed)
         self._body = None
         self._rewritten = {}
+        self._asking = None
         return ()
 
     def _pass(self, keep: bool, dropped: str) -> Verdict:
@@ -312,6 +343,7 @@ class Judgement:
         set_headers: list[tuple[str, str]] = []
         remove_headers: list[str] = []
         body = self._rewritten.get(self._decision.redact_entities) if self._must_redact() else None
+        body = self._asking if self._asking is not None else body
         if body is not None and self.inspection.decoded_body is not None:
             remove_headers.append("content-encoding")  # what goes on is the decoded body, edited
         if body is None and self._send_body:
@@ -327,6 +359,7 @@ class Judgement:
             remove_headers=tuple(remove_headers),
             keep_response=keep,
             dropped_response_state=dropped,
+            asks_usage=self._asking is not None,
         )
 
 

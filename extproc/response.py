@@ -80,6 +80,18 @@ class ResponseTrack:
         return self.decoder is not None and self.decoder.terminal
 
     @property
+    def succeeded(self) -> bool:
+        return self.http_status is not None and 200 <= self.http_status < 300
+
+    @property
+    def is_encoded(self) -> bool:
+        """Its bytes are in a content coding, whether we can take that off or not."""
+        return self._content_encoding is not None
+
+    def warn(self, code: str) -> None:
+        self.warnings.append(code)
+
+    @property
     def has_pending(self) -> bool:
         return bool(self._pending) or (self.http_status is not None and self._next_index == 0)
 
@@ -180,7 +192,7 @@ class ResponseTrack:
 
     def _stop_decoding(self, code: str) -> None:
         """Usage can no longer be read from what passes; the bytes are kept all the same."""
-        self.warnings.append(code)
+        self.warn(code)
         self._coding = None
         self.decoder = opaque.CODEC.response(call=Call("", "", ""), status=0, content_type=None, request=RequestFacts())
         self.release_decoder()

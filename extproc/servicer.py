@@ -227,7 +227,7 @@ class _Session:
             case AskPolicy():
                 servicer.start_task(self._answer(effect, self._ask(effect.document)))
             case Rewrite():
-                if servicer.workers.small(len(effect.body) * len(effect.entity_sets)):
+                if servicer.workers.small(len(effect.body) * (len(effect.entity_sets) + (effect.asking is not None))):
                     return servicer.workers.rewrite_now(effect)
                 servicer.start_task(self._answer(effect, servicer.workers.rewrite(effect)))
             case Conclude():

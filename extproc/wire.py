@@ -43,6 +43,15 @@ SLICE_BYTES_MAX = 64 * 1024
 _CUT_OUT_BYTES_MIN = 1024 * 1024
 
 _BUFFERED = ext_proc_pb2.ProcessingMode.BUFFERED
+_DUPLEX = ext_proc_pb2.ProcessingMode(
+    request_header_mode=ext_proc_pb2.ProcessingMode.SEND,
+    request_body_mode=ext_proc_pb2.ProcessingMode.BUFFERED,
+    request_trailer_mode=ext_proc_pb2.ProcessingMode.SEND,
+    response_header_mode=ext_proc_pb2.ProcessingMode.SEND,
+    response_body_mode=ext_proc_pb2.ProcessingMode.FULL_DUPLEX_STREAMED,
+    response_trailer_mode=ext_proc_pb2.ProcessingMode.SEND,
+)
+"""Taken by Envoy only as it stands in the filter's `allowed_override_modes` (`envoy_config.filters`)."""
 _OVERWRITE = ext_proc_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
@@ -179,7 +188,9 @@ def render(effect: Reply | Deny) -> bytes:
     """One ProcessingResponse."""
     if isinstance(effect, Deny):
         return _immediate(effect)
-    if not effect.set_headers and not effect.remove_headers and effect.body is None and effect.exchange_id is None:
+    if effect.streamed_end is not None:
+        return _streamed(effect.message, effect.body or b"", end_of_stream=effect.streamed_end)
+    if effect == Reply(effect.message):
         return _CONTINUE[effect.message]
     response = ext_proc_pb2.ProcessingResponse()
     target = getattr(response, effect.message.value)
@@ -194,9 +205,20 @@ def render(effect: Reply | Deny) -> bytes:
             else:
                 common.body_mutation.clear_body = True
     _mutate(mutation, effect.set_headers, effect.remove_headers)
+    if effect.duplex_response:
+        response.mode_override.CopyFrom(_DUPLEX)
     if effect.exchange_id is not None:
         namespace = response.dynamic_metadata.fields[METADATA_NAMESPACE].struct_value
         namespace.fields["exchange_id"].string_value = effect.exchange_id
+    return bytes(response.SerializeToString())
+
+
+def _streamed(message: Message, body: bytes, *, end_of_stream: bool) -> bytes:
+    """BodyMutation.streamed_response, which FULL_DUPLEX_STREAMED takes in the place of any other change."""
+    response = ext_proc_pb2.ProcessingResponse()
+    streamed = getattr(response, message.value).response.body_mutation.streamed_response
+    streamed.body = body
+    streamed.end_of_stream = end_of_stream
     return bytes(response.SerializeToString())
 
 

@@ -66,10 +66,19 @@ def inspect_body(api: str, call: Call, body: bytes, limits: Limits) -> tuple[Ins
 
 
 def rewrite_body(
-    body: bytes, findings: tuple[Finding, ...], entity_sets: tuple[frozenset[str], ...]
-) -> tuple[bytes, ...]:
-    """The body once for each set of entities, with the findings of those entities replaced."""
-    return tuple(rewrite_request(body, findings, entities) for entities in entity_sets)
+    body: bytes,
+    findings: tuple[Finding, ...],
+    entity_sets: tuple[frozenset[str], ...],
+    asking: str | None = None,
+    forwarded: frozenset[str] = frozenset(),
+) -> tuple[tuple[bytes, ...], bytes | None]:
+    """The body once for each set of entities, with the findings of those entities replaced; and the one to forward,
+    asking for usage, when `asking` names the api to ask."""
+    bodies = tuple(rewrite_request(body, findings, entities) for entities in entity_sets)
+    if asking is None:
+        return bodies, None
+    sent = dict(zip(entity_sets, bodies, strict=True)).get(forwarded, body)
+    return bodies, CODECS[asking].asking_for_usage(sent)
 
 
 def finish_decoder(decoder: ResponseDecoder, complete: bool) -> ResponseFacts:
@@ -80,6 +89,11 @@ def _worker_started() -> None:
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends the pool
     scanner()
+
+
+def _rewriting(effect: Rewrite) -> tuple[Any, ...]:
+    """The arguments of `rewrite_body`."""
+    return effect.body, effect.findings, effect.entity_sets, effect.asking, effect.forwarded
 
 
 def uninspected(code: str) -> Inspected:
@@ -173,15 +187,13 @@ class Workers:
 
     def rewrite_now(self, effect: Rewrite) -> Rewritten | RewriteFailed:
         try:
-            return Rewritten(rewrite_body(effect.body, effect.findings, effect.entity_sets))
+            return Rewritten(*rewrite_body(*_rewriting(effect)))
         except HeadgateError as error:
             return RewriteFailed(error.code)
 
     async def rewrite(self, effect: Rewrite) -> Rewritten | RewriteFailed:
         try:
-            return Rewritten(
-                await self._run(effect.caller, rewrite_body, effect.body, effect.findings, effect.entity_sets)
-            )
+            return Rewritten(*await self._run(effect.caller, rewrite_body, *_rewriting(effect)))
         except HeadgateError as error:
             return RewriteFailed(error.code)
         except BrokenProcessPool:

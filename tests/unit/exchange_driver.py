@@ -183,6 +183,8 @@ class Driver:
     received: Counter[Message] = field(default_factory=Counter)
     frames: list[AnyFrame] = field(default_factory=list)
     questions: list[Effect] = field(default_factory=list)
+    asked_body: bytes | None = b"<asking>"
+    """What asking for usage makes of any body; None: it cannot be asked."""
     asked: list[dict[str, Any]] = field(default_factory=list)
     """What policy was asked."""
     aborted: str | None = None
@@ -276,7 +278,8 @@ class Driver:
                 self.asked.append(json.loads(effect.document))
                 return PolicyFailed(self.decision) if isinstance(self.decision, str) else Decided(self.decision)
             case Rewrite():
-                return Rewritten(tuple(b"<rewritten>" for _ in effect.entity_sets))
+                rewritten = tuple(b"<rewritten>" for _ in effect.entity_sets)
+                return Rewritten(rewritten, self.asked_body if effect.asking is not None else None)
             case Conclude():
                 return Concluded(effect.decoder.finish(complete=effect.complete))
             case AwaitAccessLog():

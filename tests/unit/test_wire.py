@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
+from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +27,8 @@ from extproc.events import (
 )
 from extproc.exchange import EXCHANGE_HEADER
 from extproc.model import ErrorReply
+
+ROOT = Path(__file__).parents[2]
 
 
 def headers_message(*pairs: tuple[str, bytes], end: bool = False) -> ext_proc_pb2.ProcessingRequest:
@@ -207,3 +213,25 @@ def test_envoys_flags_say_who_ended_an_exchange(flag: str, ended_by: str) -> Non
     ((request_id, logged),) = wire.parse_access_log(message.SerializeToString())
     assert request_id == "r1"
     assert (logged.ended_by, logged.attempts) == (ended_by, 2)
+
+
+def test_full_duplex_is_asked_for_as_the_filter_allows_it() -> None:
+    """Envoy takes an override only when it is one of `allowed_override_modes` to the letter."""
+    sent = wire.render(Reply(Message.REQUEST_HEADERS, duplex_response=True))
+    response = ext_proc_pb2.ProcessingResponse.FromString(sent)
+    assert response.WhichOneof("response") == "request_headers"
+    bootstrap = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text(encoding="utf-8"))
+    (listener,) = bootstrap["static_resources"]["listeners"]
+    chain = listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
+    (decide,) = [node["typed_config"] for node in chain if node["name"] == names.DECIDE_FILTER]
+    allowed = [json_format.ParseDict(mode, ext_proc_pb2.ProcessingMode()) for mode in decide["allowed_override_modes"]]
+    assert response.mode_override in allowed
+    assert response.mode_override.response_body_mode == ext_proc_pb2.ProcessingMode.FULL_DUPLEX_STREAMED
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_bytes_of_a_full_duplex_response_are_streamed_responses(end: bool) -> None:
+    sent = wire.render(Reply(Message.RESPONSE_BODY, body=b"x" if not end else b"", streamed_end=end))
+    mutation = ext_proc_pb2.ProcessingResponse.FromString(sent).response_body.response.body_mutation
+    assert mutation.WhichOneof("mutation") == "streamed_response"
+    assert (mutation.streamed_response.body, mutation.streamed_response.end_of_stream) == (b"" if end else b"x", end)
