@@ -7,12 +7,12 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part
 from extproc.model import RequestFacts
-from extproc.shape import Fields, as_text, invalid, text_size
+from extproc.shape import Fields, as_name, as_object, as_text, as_word, invalid, text_size
 
 KNOWN_KEYS = frozenset(
-    """cache_control container context_management max_tokens mcp_servers messages metadata model output_config
-    output_format service_tier stop_sequences stream system temperature thinking tool_choice tools top_k
-    top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+    """anthropic_beta anthropic_version cache_control container context_management fallbacks inference_geo max_tokens
+    mcp_servers messages metadata model output_config output_format service_tier speed stop_sequences stream system
+    temperature thinking thread tool_choice tools top_k top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
 _MESSAGE_KEYS = frozenset({"role", "content"})
 _BLOCK_KEYS = frozenset({"type", "source", "content"})
@@ -31,11 +31,20 @@ _TEXT_BLOCKS = frozenset(
         "tool_use",
         "tool_result",
         "tool_reference",
+        "tool_addition",
+        "tool_removal",
+        "mcp_tool_listing",
+        "fallback",
     }
 )
-_TEXT_KEYS = ("text", "thinking", "title", "source", "input", "name", "stdout", "stderr", "error_code")
+_TEXT_KEYS = """text thinking title source input name stdout stderr error_code tool tools tool_references tool_changes
+    citations""".split()  # noqa: SIM905 (as above)
 _SERVER_TOOL_SUFFIXES = ("_tool_use", "_result", "_output", "_error")
 """What the provider's own tools were asked and answered: `server_tool_use`, `web_search_tool_result`, …"""
+_PARAMETERS = """top_k top_p service_tier speed inference_geo thinking.type thinking.budget_tokens thinking.display
+    tool_choice.type tool_choice.disable_parallel_tool_use output_config.effort
+    output_format.type""".split()  # noqa: SIM905 (as above)
+"""`a.b` is the member `b` of the object `a`."""
 _MEDIA_KINDS = {"image": "image", "document": "file", "container_upload": "file"}
 
 
@@ -64,10 +73,12 @@ def read_request(document: Any) -> RequestFacts:
         message.refuse_lookalikes(_MESSAGE_KEYS)
         has_system_text |= message.text("role") == "system"
         text.read_content(message, "content", f"/messages/{index}/content", depth=0)
-    if (tools := body.raw("tools")) is not None:
-        text.size_bytes += text_size(tools)
+    for key in ("tools", "output_format", "output_config"):
+        if (extra := body.raw(key)) is not None:
+            text.size_bytes += text_size(extra)
     return RequestFacts(
         model=body.text("model"),
+        fallback_models=_fallback_models(body),
         stream=body.flag("stream"),
         max_output_tokens=body.integer("max_tokens"),
         temperature=body.number("temperature"),
@@ -77,7 +88,28 @@ def read_request(document: Any) -> RequestFacts:
         text_bytes=text.size_bytes,
         uninspected_parts=tuple(text.parts),
         asks_stream_usage=True,
+        parameters=_parameters(body),
+        previous_response_id=as_name(as_object(body.raw("thread")).get("previous_message_id")) or None,
     )
+
+
+def _fallback_models(body: Fields) -> tuple[str, ...]:
+    """Who answers when the model declines; the word `default` leaves that to the provider."""
+    if type(body.raw("fallbacks")) is str:
+        return ()
+    return tuple(name for _, fallback in body.objects("fallbacks") if (name := fallback.text("model")))
+
+
+def _parameters(body: Fields) -> dict[str, float | int | bool | str]:
+    told: dict[str, float | int | bool | str] = {}
+    for key in _PARAMETERS:
+        holder, _, member = key.rpartition(".")
+        value = as_object(body.raw(holder)).get(member) if holder else body.raw(key)
+        if type(value) is int or type(value) is float or type(value) is bool:
+            told[key] = value
+        elif (word := as_word(value)) is not None:
+            told[key] = word
+    return told
 
 
 def tool_names(body: Fields) -> tuple[str, ...]:

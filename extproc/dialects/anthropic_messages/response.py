@@ -1,7 +1,8 @@
 """What an answer of the Messages API amounts to, plain or streamed.
 
 Usage in `message_delta` is cumulative and may correct that of `message_start` (702 → 1,591 input tokens were seen), so
-the last figure counts and nothing is summed. `iterations` may bill another model: a warning says so.
+the last figure counts and nothing is summed. Some servers that speak this api say 0 there for all that went in, which
+corrects nothing. `iterations` may bill another model, or a summary, beyond the figures: a warning says so.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from extproc.usage import verbatim
 CALLS_MAX = 1_024
 """Tool calls named in one response; further ones are not."""
 
-_USAGE_KEYS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_WITHIN_TOTAL = ("message", None)
+"""Iterations that the figures at the top include."""
 _DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
 
 
@@ -38,6 +41,7 @@ class MessageAccount:
         self._provider_usage: dict[str, Any] = {}
         self._usage_is_final = False
         self._bills_beyond = False
+        self._service_tier = ""
         self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
@@ -66,10 +70,10 @@ class MessageAccount:
 
     def take_document(self, document: Any) -> None:
         body = as_object(document)
-        if body.get("type") == "error" or "error" in body or not self._succeeded:
+        if body.get("type") == "error" or body.get("error") or not self._succeeded:
             self._error = read_error(body)
         self._take_message(body)
-        self._usage_is_final = True
+        self._usage_is_final = bool(self._usage)
 
     def usage_is_final(self, *, complete: bool) -> bool:
         del complete  # a stream says the last of output in message_delta: without that it was cut, however it ended
@@ -82,6 +86,7 @@ class MessageAccount:
             finish_reasons=(self._stop_reason,) if self._stop_reason else (),
             said=self._said(),
             provider_usage=verbatim(self._provider_usage),
+            service_tier=self._service_tier or None,
             tool_calls=tuple(self._calls),
             text_bytes=self._text_bytes,
             error=self._error,
@@ -100,6 +105,8 @@ class MessageAccount:
         kind = as_name(block.get("type"))
         if kind in ("text", "thinking", "compaction"):
             self._text_bytes += sum(utf8_size(as_text(block.get(key))) for key in ("text", "thinking", "content"))
+        elif kind == "fallback":  # from here on another model speaks
+            self._model = as_name(as_object(block.get("to")).get("model")) or self._model
         elif kind.endswith("tool_use"):
             if len(self._calls) < CALLS_MAX:
                 self._calls.append(as_name(block.get("name")))
@@ -108,14 +115,20 @@ class MessageAccount:
 
     def _take_usage(self, usage: dict[str, Any]) -> None:
         self._provider_usage = usage or self._provider_usage
-        for key in _USAGE_KEYS:
-            if (count := as_count(usage.get(key))) is not None:
-                self._usage[key] = count
-        details = as_object(usage.get("output_tokens_details"))
-        if (count := as_count(details.get("thinking_tokens"))) is not None:
-            self._usage["thinking_tokens"] = count
+        self._service_tier = as_name(usage.get("service_tier")) or self._service_tier
+        counts = {key: count for key in _INPUT_KEYS if (count := as_count(usage.get(key))) is not None}
+        if any(counts.values()) or not any(self._usage.get(key) for key in _INPUT_KEYS):
+            self._usage |= counts
+        for name, value in (
+            ("output_tokens", usage.get("output_tokens")),
+            ("thinking_tokens", as_object(usage.get("output_tokens_details")).get("thinking_tokens")),
+            ("1h_input_tokens", as_object(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+            ("web_searches", as_object(usage.get("server_tool_use")).get("web_search_requests")),
+        ):
+            if (count := as_count(value)) is not None:
+                self._usage[name] = count
         for iteration in as_list(usage.get("iterations")):
-            if as_object(iteration).get("type") not in ("message", None):
+            if as_object(iteration).get("type") not in _WITHIN_TOTAL:
                 self._bills_beyond = True
 
     def _said(self) -> Usage:
@@ -124,10 +137,15 @@ class MessageAccount:
         cache_read = usage.get("cache_read_input_tokens")
         cache_creation = usage.get("cache_creation_input_tokens")
         uncached = usage.get("input_tokens")
+        for_an_hour = usage.get("1h_input_tokens")
+        if for_an_hour is not None and cache_creation is not None:  # only `message_start` tells it; the sum may change
+            for_an_hour = min(for_an_hour, cache_creation)
         return Usage(
             input_tokens=None if uncached is None else uncached + (cache_read or 0) + (cache_creation or 0),
             output_tokens=usage.get("output_tokens"),
             cache_read_input_tokens=cache_read,
             cache_creation_input_tokens=cache_creation,
             reasoning_output_tokens=usage.get("thinking_tokens"),
+            cache_creation_1h_input_tokens=for_an_hour,
+            web_searches=usage.get("web_searches"),
         )

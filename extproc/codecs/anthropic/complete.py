@@ -1,0 +1,123 @@
+"""`anthropic.complete`: the Text Completions API, Claude's first (Anthropic API reference, "Create a Text Completion").
+
+    {"type": "completion", "id": "compl_1", "completion": " Hello!", "stop_reason": "stop_sequence", "model": "…"}
+
+Streams have these as events named `completion`, each with a piece of the text; the last says the reason. It never tells
+how many tokens were used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extproc.accounting import AccountingDecoder
+from extproc.codec import ResponseDecoder
+from extproc.dialects.anthropic_messages.errors import error_reply, read_error
+from extproc.framing import tolerant_json
+from extproc.framing.response_body import ResponseBody
+from extproc.framing.stream_event import StreamEvent
+from extproc.framing.tolerant_json import utf8_size
+from extproc.json_codec import JsonCodec
+from extproc.model import Call, Conversation, ErrorFacts, ErrorReply, Message, Part, RequestFacts, ResponseFacts
+from extproc.shape import Fields, as_name, as_object, as_text, invalid
+
+_KNOWN_KEYS = frozenset(
+    """max_tokens_to_sample metadata model prompt stop_sequences stream temperature top_k top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
+
+
+class AnthropicComplete(JsonCodec):
+    api = "anthropic.complete"
+    operation: str | None = "text_completion"
+
+    def matches(self, call: Call) -> bool:
+        """Under any prefix."""
+        return call.method == "POST" and call.path.endswith("/v1/complete")
+
+    def request(self, document: Any, call: Call) -> RequestFacts:
+        del call
+        body = Fields(document)
+        body.refuse_lookalikes(_KNOWN_KEYS)
+        if (prompt := body.text("prompt")) is None:
+            raise invalid("prompt", "a string")
+        numbers = {key: number for key in ("top_k", "top_p") if (number := body.number(key)) is not None}
+        return RequestFacts(
+            model=body.text("model"),
+            stream=body.flag("stream"),
+            max_output_tokens=body.integer("max_tokens_to_sample"),
+            temperature=body.number("temperature"),
+            message_count=1,
+            text_bytes=utf8_size(prompt),
+            parameters=dict(numbers),
+        )
+
+    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
+        del call, content_type  # the bytes tell
+        return AccountingDecoder(_CompletionAccount(status=status), status=status, request=request)
+
+    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
+        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
+
+    def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
+        del call
+        prompt = as_text(as_object(tolerant_json.loads_prefix_or_none(request_body)).get("prompt"))
+        asked = (Message("user", (Part("text", prompt),)),) if prompt else ()
+        reader = ResponseBody()
+        events = (*reader.feed(response_body or b""), *reader.flush())
+        spoken = (as_object(tolerant_json.loads_prefix_or_none(event.data)) for event in events)
+        pieces = [as_text(body.get("completion")) for body in spoken]
+        if reader.is_json:
+            try:
+                pieces.append(as_text(as_object(reader.document()).get("completion")))
+            except ValueError:
+                pieces.clear()
+        said = "".join(pieces)
+        return Conversation(
+            messages=(*asked, Message("assistant", (Part("text", said),))) if said else asked,
+            request_message_count=len(asked),
+            response_text=said or None,
+            warnings=("truncated",) if reader.is_cut else (),
+        )
+
+
+class _CompletionAccount:
+    """An `extproc.accounting.Account`."""
+
+    def __init__(self, *, status: int) -> None:
+        self.terminal = False
+        self._succeeded = 200 <= status < 300
+        self._model = ""
+        self._id = ""
+        self._stop_reason = ""
+        self._text_bytes = 0
+        self._error: ErrorFacts | None = None
+
+    def take_event(self, event: StreamEvent) -> None:
+        body = as_object(tolerant_json.loads(event.data))
+        if event.type == b"error":
+            self._error = read_error(body)
+            return
+        self.take_document(body)
+        self.terminal = bool(self._stop_reason)
+
+    def take_document(self, document: Any) -> None:
+        body = as_object(document)
+        if body.get("type") == "error" or body.get("error") or not self._succeeded:
+            self._error = read_error(body)
+            return
+        self._model = as_name(body.get("model")) or self._model
+        self._id = as_name(body.get("id")) or self._id
+        self._stop_reason = as_name(body.get("stop_reason")) or self._stop_reason
+        self._text_bytes += utf8_size(as_text(body.get("completion")))
+
+    def usage_is_final(self, *, complete: bool) -> bool:
+        return complete or self.terminal
+
+    def facts(self) -> ResponseFacts:
+        return ResponseFacts(
+            model=self._model or None,
+            response_id=self._id or None,
+            finish_reasons=(self._stop_reason,) if self._stop_reason else (),
+            text_bytes=self._text_bytes,
+            error=self._error,
+        )
