@@ -93,7 +93,8 @@ BAD = (
     Bad("text/plain", _plain, "unsupported_content_type", 415, {"content-type": "text/plain"}),
     Bad("a form", _plain, "unsupported_content_type", 415, {"content-type": "application/x-www-form-urlencoded"}),
     Bad("utf-16", _plain, "unsupported_content_type", 415, {"content-type": "application/json; charset=utf-16"}),
-    Bad("brotli", _plain, "unsupported_content_encoding", 415, {**JSON, "content-encoding": "br"}, "undecodable"),
+    Bad("LZW", _plain, "unsupported_content_encoding", 415, {**JSON, "content-encoding": "compress"}, "undecodable"),
+    Bad("not brotli", _plain, "undecodable_content", 400, {**JSON, "content-encoding": "br"}, "undecodable"),
     Bad("not gzip", _plain, "undecodable_content", 400, GZIP, "undecodable"),
     Bad("cut gzip", lambda d: gzip.compress(_plain(d))[:-6], "undecodable_content", 400, GZIP, "undecodable"),
     Bad(

@@ -121,7 +121,8 @@ def test_a_content_coding_is_taken_off_and_what_was_read_is_handed_on() -> None:
     [
         (_chat(), "gzip", ("undecodable_content", 400)),
         (gzip.compress(_chat(), mtime=0)[:-4], "gzip", ("undecodable_content", 400)),
-        (_chat(), "br", ("unsupported_content_encoding", 415)),
+        (_chat(), "compress", ("unsupported_content_encoding", 415)),
+        (_chat(), "br", ("undecodable_content", 400)),
         (gzip.compress(bytes(30 << 20), mtime=0), "gzip", ("undecodable_content", 400)),
     ],
 )
@@ -377,3 +378,77 @@ def test_a_called_tool_whose_name_is_too_long_for_one_is_told_as_that(monkeypatc
     monkeypatch.setattr(type(CODECS["openai.chat"]), "request", lambda self, document, call: told)
     facts = _inspect(b"{}").facts
     assert (facts.called_tools, facts.rpc_methods) == (("(overlong)",), ("y" * 256,))
+
+
+# --- forms ----------------------------------------------------------------------------------------------------------
+
+FORM = "multipart/form-data; boundary=cut"
+
+
+def _form(*parts: tuple[str, bytes]) -> bytes:
+    """`parts`: what follows `form-data; ` in the disposition (and further headers), and the data."""
+    pieces = [b"--cut\r\nContent-Disposition: form-data; " + h.encode() + b"\r\n\r\n" + d + b"\r\n" for h, d in parts]
+    return b"".join(pieces) + b"--cut--\r\n"
+
+
+AUDIO = ('name="file"; filename="a.wav"\r\nContent-Type: audio/wav', b"RIFF\x00\xff\xfe")
+
+
+@pytest.fixture
+def forms(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The documents that a codec which takes forms was given."""
+    given: list[Any] = []
+
+    def request(self: object, document: Any, call: Call) -> RequestFacts:
+        given.append(document)
+        return RequestFacts(model=document["model"])
+
+    codec = type(CODECS["openai.chat"])
+    monkeypatch.setattr(codec, "takes_forms", True)
+    monkeypatch.setattr(codec, "request", request)
+    return given
+
+
+def test_a_form_is_read_as_an_object_of_fields(forms: list[Any]) -> None:
+    inspection = _inspect(_form(('name="model"', b"whisper-1"), AUDIO), content_type=FORM)
+    assert inspection.problem is None
+    assert inspection.facts.model == "whisper-1"
+    assert inspection.facts.uninspected_parts == (UninspectedPart("file", "/file", "audio/wav", 7),)
+    assert not inspection.hides_findings
+    assert forms[0]["model"] == "whisper-1"
+
+
+def test_what_is_found_in_a_form_cannot_be_replaced(forms: list[Any]) -> None:
+    body = _form(('name="model"', b"whisper-1"), ('name="prompt"', f"to {MAIL}".encode()), AUDIO)
+    inspection = _inspect(body, content_type=FORM)
+    assert _fields(inspection) == [("EMAIL_ADDRESS", "/prompt")]
+    assert inspection.hides_findings
+
+
+def test_text_in_a_file_of_a_form_is_scanned_and_needs_no_leave(forms: list[Any]) -> None:
+    file = ('name="doc"; filename="a.txt"\r\nContent-Type: text/plain', MAIL.encode())
+    inspection = _inspect(_form(('name="model"', b"m"), file), content_type=FORM)
+    assert _fields(inspection) == [("EMAIL_ADDRESS", "/doc/text")]
+    assert inspection.facts.uninspected_parts == ()
+
+
+def test_a_list_of_files_is_reported_file_by_file(forms: list[Any]) -> None:
+    image = ('name="image[]"; filename="a.png"\r\nContent-Type: image/png', b"\x89PNG\xff")
+    inspection = _inspect(_form(('name="model"', b"m"), image, image), content_type=FORM.upper().replace("CUT", "cut"))
+    assert [part.field for part in inspection.facts.uninspected_parts] == ["/image[]/0", "/image[]/1"]
+
+
+def test_a_form_that_can_be_read_in_two_ways_is_refused_and_searched_all_the_same(forms: list[Any]) -> None:
+    twice = _form(('name="model"', b"a"), ('name="model"', MAIL.encode()))
+    inspection = _inspect(twice, content_type=FORM)
+    assert inspection.problem is not None
+    assert (inspection.problem.code, inspection.problem.status) == ("invalid_form", 400)
+    assert [finding.entity for finding in inspection.findings] == ["EMAIL_ADDRESS"]
+
+
+def test_an_api_that_takes_no_forms_refuses_them() -> None:
+    assert _problem(_form(('name="model"', b"m")), content_type=FORM) == ("unsupported_content_type", 415)
+
+
+def test_an_api_that_takes_forms_takes_json_too(forms: list[Any]) -> None:
+    assert _inspect(_chat()).facts.model == "m"
