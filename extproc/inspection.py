@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -18,9 +18,9 @@ from extproc.codec import Codec
 from extproc.codecs import recognised
 from extproc.errors import ClientError, HeadgateError, LimitExceeded
 from extproc.findings import BUDGET_BYTES, Findings, Scanner
-from extproc.framing import strict_json
+from extproc.framing import multipart, strict_json
 from extproc.framing.content_encoding import decoder
-from extproc.framing.json_strings import KEY_MARK, replace_strings, string_at
+from extproc.framing.json_strings import KEY_MARK, escape, replace_strings, string_at
 from extproc.media import media_type_or_none
 from extproc.model import Call, Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
 from extproc.redaction import FreshNames, redact_text
@@ -29,6 +29,7 @@ from extproc.storable import is_name
 REWRITE_DEPTH_MAX = 1_000
 """Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
 
+_FORM = "multipart/form-data"
 OVERLONG_NAME = "(overlong)"
 WITHHELD_NAME = "(withheld)"
 """Every tool's name where something was found in one: which of them it was is not worth a look."""
@@ -54,21 +55,24 @@ def inspect_request(
 
     `budget` raises `LimitExceeded` when the CPU allowance is spent: the problem is then `inspect_budget`. A body of the
     api `opaque` has no form to be wrong, so it is no problem when nobody can read it: it is one uninspected part.
+    What is found in a `multipart/form-data` body cannot be replaced: the inspection then `hides_findings`.
     """
     read = _Reading()
     found = Findings(scanner, limits.findings_max, budget)
     try:
         read.read(codec, call, body, limits, budget)
-        if read.is_json:
+        if read.has_document:
             found.scan_document(read.document, read.facts.uninspected_parts)
         elif read.text is not None:
             found.scan_raw(read.text)
-        if not read.is_json and read.plain is not None:
+        if read.is_form:
+            read.hides = bool(found.kept)  # a form is not rewritten
+        elif not read.has_document and read.plain is not None:
             read.hides = found.hides(read.plain, is_text=read.text is not None)
     except LimitExceeded as error:
         read.problem = read.problem or Problem("inspect_budget", error.message, 413)
         found.truncated = True
-    if body and codec.api == "opaque" and not read.is_json and read.text is None:
+    if body and codec.api == "opaque" and not read.has_document and read.text is None:
         part = UninspectedPart(
             "unknown", "", media_type_or_none((call.content_type or "").partition(";")[0]), len(body)
         )
@@ -115,8 +119,9 @@ class _Reading:
         self.plain: bytes | None = None
         """Without content coding; None when that could not be taken off."""
         self.text: bytes | None = None
-        """`plain`, when it is UTF-8 but not JSON of one reading."""
-        self.is_json = False
+        """`plain`, when it is UTF-8 but neither JSON nor a form of one reading."""
+        self.has_document = False
+        self.is_form = False
         self.document: Any = None
         self.facts = RequestFacts()
         self.api: str | None = None
@@ -141,20 +146,39 @@ class _Reading:
             refuse(error)
             return
         try:
-            _refuse_other_types(call.content_type)
-        except ClientError as error:
-            refuse(error)
-        try:
-            self.document = strict_json.parse(self.plain, depth_max=limits.json_depth_max)
-            self.is_json = True
+            self._parse(codec, call, self.plain, limits.json_depth_max, refuse)
             budget()
             self.facts = codec.request(self.document, call)
         except ClientError as error:
             refuse(error)
-        if self.is_json and codec.api == "opaque":
+        if self.is_form:
+            self._report_files()
+        if self.has_document and codec.api == "opaque":
             self._recognise(call)
-        if not self.is_json and _is_utf8(self.plain):
+        if not self.has_document and _is_utf8(self.plain):
             self.text = self.plain
+
+    def _parse(
+        self, codec: Codec, call: Call, plain: bytes, depth_max: int, refuse: Callable[[ClientError], None]
+    ) -> None:
+        """Raises `ClientError` for a body with no reading, or with two."""
+        content_type = call.content_type or ""
+        if codec.takes_forms and content_type.strip().lower().startswith(_FORM):
+            self.document = multipart.parse(plain, content_type)
+            self.has_document = self.is_form = True
+            return
+        try:
+            _refuse_other_types(content_type)
+        except ClientError as error:
+            refuse(error)
+        self.document = strict_json.parse(plain, depth_max=depth_max)
+        self.has_document = True
+
+    def _report_files(self) -> None:
+        """Files that no detector reads and that the codec has not reported are reported here."""
+        reported = {part.field for part in self.facts.uninspected_parts}
+        more = [part for part in _unread_files(self.document) if part.field not in reported]
+        self.facts = replace(self.facts, uninspected_parts=(*self.facts.uninspected_parts, *more))
 
     def _recognise(self, call: Call) -> None:
         """A body that only looks like an api's is no better than any other that nobody reads: it stays opaque."""
@@ -189,9 +213,20 @@ def _decoded(body: bytes, content_encoding: str | None, limits: Limits, budget: 
     return b"".join(pieces)
 
 
-def _refuse_other_types(content_type: str | None) -> None:
+def _unread_files(form: Mapping[str, Any]) -> Iterator[UninspectedPart]:
+    """The files of a form (`multipart.parse`) but for those that are text."""
+    for name, value in form.items():
+        field = f"/{escape(name)}"
+        listed = [(f"{field}/{index}", item) for index, item in enumerate(value)] if type(value) is list else []
+        for where, item in listed or [(field, value)]:
+            if type(item) is dict and "text" not in item:
+                media_type = media_type_or_none(item.get("media_type") or "")
+                yield UninspectedPart("file", where, media_type, item["size_bytes"])
+
+
+def _refuse_other_types(content_type: str) -> None:
     """JSON by any of its names, in UTF-8, or nothing said: the body is read as JSON anyway."""
-    if not content_type or not content_type.strip():
+    if not content_type.strip():
         return
     essence, *parameters = (piece.strip().lower() for piece in content_type.split(";"))
     if essence == "application/json" or (re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+\+json", essence)):

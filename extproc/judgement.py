@@ -210,7 +210,7 @@ class Judgement:
         if self.enforced:
             self._denial = self._refusal(decision)
         wanted: list[frozenset[str]] = []
-        if self._body is not None and self.inspection.findings:
+        if self._body is not None and self.inspection.findings and not self.inspection.hides_findings:
             if self._must_redact() and self._denial is None:
                 wanted.append(decision.redact_entities)
             if decision.obligations.capture is CaptureLevel.REDACTED and decision.failure is None:
@@ -252,6 +252,8 @@ class Judgement:
             told = [r for r in decision.reasons if r.enforced and r.action is Action.DENY]
             message = "; ".join(r.message for r in told) or "denied by policy"
             return (told[0].rule if told else "policy"), message, decision.status
+        if self._must_redact() and self.inspection.hides_findings:
+            return "redaction_failed", "the request holds sensitive values where they cannot be replaced", 422
         if self._must_redact() and self.inspection.findings_truncated:
             return "too_many_findings", "the request holds more sensitive values than can be redacted", 413
         return None
@@ -289,7 +291,7 @@ class Judgement:
     def _would(self, decision: Decision) -> str | None:
         """`would_decision`. What an enforced route refuses whatever policy says, a shadow route would have denied."""
         unfit = self.inspection.problem is not None or (
-            decision.action is Action.REDACT and self.inspection.findings_truncated
+            decision.action is Action.REDACT and (self.inspection.findings_truncated or self.inspection.hides_findings)
         )
         return Action.DENY.value if unfit and not self.enforced else policy.would(decision, self.route.mode)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from extproc.events import Inspected, RequestBody, ResponseBody, StreamClosed
-from extproc.model import Inspection, RequestFacts
+from extproc.model import Action, CaptureLevel, Finding, Inspection, Obligations, RequestFacts
 from tests.unit.exchange_driver import (
+    ALLOW,
     DENY,
     ENFORCE,
     SHADOW,
@@ -108,3 +110,41 @@ def test_the_providers_own_usage_and_tier_are_kept() -> None:
         request_headers(ENFORCE), RequestBody(BODY, True), response_headers(ENFORCE), ResponseBody(answer, True)
     )
     assert json.loads(d.closed.provider_usage) == {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard"}
+
+
+# --- findings where nothing can be replaced (forms) -----------------------------------------------------------------
+
+FOUND = Inspection(
+    facts=RequestFacts(model="whisper-1"),
+    findings=(Finding("EMAIL_ADDRESS", "pii", "/prompt", 0, 5, 1.0),),
+    hides_findings=True,
+)
+REDACT = replace(
+    ALLOW,
+    action=Action.REDACT,
+    redact_entities=frozenset({"EMAIL_ADDRESS"}),
+    mask_entities=frozenset({"EMAIL_ADDRESS"}),
+    obligations=Obligations(capture=CaptureLevel.REDACTED),
+)
+
+
+def test_what_must_be_redacted_and_cannot_is_refused_and_not_kept() -> None:
+    d = drive(inspection=FOUND, decision=REDACT).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    assert d.denial is not None
+    assert d.denial.reply.status == 422
+    assert (d.closed.error_type, d.request.decision) == ("redaction_failed", "deny")
+    assert (d.request.body, d.request.content_state) == (None, "undecodable")
+
+
+def test_in_shadow_the_same_passes_and_is_told_as_what_would_have_been_denied() -> None:
+    d = drive(inspection=FOUND, decision=REDACT).play(request_headers(SHADOW, observed=True), RequestBody(BODY, True))
+    assert (d.request.decision, d.request.would_decision) == ("allow", "deny")
+    assert d.request.body is None
+
+
+def test_what_need_not_be_redacted_passes_and_is_kept_only_where_everything_is() -> None:
+    kept = drive(inspection=FOUND).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    assert (kept.denial, kept.request.body) == (None, BODY)
+    masked = replace(REDACT, action=Action.ALLOW, redact_entities=frozenset())
+    not_kept = drive(inspection=FOUND, decision=masked).play(request_headers(ENFORCE), RequestBody(BODY, True))
+    assert (not_kept.denial, not_kept.request.body) == (None, None)
