@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from extproc.codec import Codec
 from extproc.codecs.openai.chat import OpenAiChat
+from extproc.codecs.openai.completions import OpenAiCompletions
 from extproc.codecs.openai.embeddings import OpenAiEmbeddings
 from extproc.codecs.openai.models import OpenAiModels
 from extproc.codecs.openai.moderations import OpenAiModerations
@@ -12,6 +13,7 @@ from extproc.codecs.openai.responses import OpenAiResponses
 
 CODECS: tuple[Codec, ...] = (
     OpenAiChat(),
+    OpenAiCompletions(),
     OpenAiResponses(),
     OpenAiEmbeddings(),
     OpenAiModerations(),

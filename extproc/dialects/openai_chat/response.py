@@ -36,10 +36,10 @@ class ChatAccount:
 
     def __init__(self, *, status: int) -> None:
         self.terminal = False
+        self.text_bytes = 0
         self._succeeded = 200 <= status < 300
         self._model = ""
         self._id = ""
-        self._text_bytes = 0
         self._finish_reasons: dict[int, str] = {}
         self._calls = CallSlots()
         self._usage: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class ChatAccount:
             self._usage_is_final = True
         elif data:
             chunk = as_object(tolerant_json.loads(data))
-            self._take(chunk)
+            self.take_chunk(chunk)
             if self._error is None and (event.type == b"error" or chunk.get("object") == "error"):
                 self._error = read_error(chunk)
 
@@ -63,7 +63,7 @@ class ChatAccount:
         if type(document) is list and document:  # an error in Google's way
             document = document[0]
         whole = as_object(document)
-        self._take(whole)
+        self.take_chunk(whole)
         self._usage_is_final = True
         if self._error is None and (not self._succeeded or whole.get("object") == "error"):
             self._error = read_error(document)
@@ -80,11 +80,12 @@ class ChatAccount:
             provider_usage=verbatim(self._provider_usage),
             service_tier=self._service_tier or None,
             tool_calls=tuple(name for name in self._calls.names if name),
-            text_bytes=self._text_bytes,
+            text_bytes=self.text_bytes,
             error=self._error,
         )
 
-    def _take(self, chunk: dict[str, Any]) -> None:
+    def take_chunk(self, chunk: dict[str, Any]) -> None:
+        """A chunk of a stream, or the one document."""
         self._model = as_name(chunk.get("model")) or self._model  # the last that is no "": Azure begins with one
         if not self._id:
             self._id = as_name(chunk.get("id"))
@@ -92,7 +93,7 @@ class ChatAccount:
         usage = as_object(chunk.get("usage"))
         for place, choice in enumerate(as_list(chunk.get("choices"))):
             if type(choice) is dict:
-                self._take_choice(choice, place)
+                self.take_choice(choice, place)
                 usage = usage or as_object(choice.get("usage"))
                 if choice.get("error") and self._error is None:
                     self._error = read_error(choice)
@@ -103,21 +104,21 @@ class ChatAccount:
         if chunk.get("error"):
             self._error = read_error(chunk)
 
-    def _take_choice(self, choice: dict[str, Any], place: int) -> None:
+    def take_choice(self, choice: dict[str, Any], place: int) -> None:
         said = spoken(choice)
         number = choice_number(choice, place)
         reason = as_name(choice.get("finish_reason"))
         if reason and (number in self._finish_reasons or len(self._finish_reasons) < CHOICES_MAX):
             self._finish_reasons[number] = reason
-        self._text_bytes += said_bytes(said)
+        self.text_bytes += said_bytes(said)
         if calls := as_list(said.get("tool_calls")):
             for call in calls:
                 if type(call) is dict:
                     self._calls.number(number, call)
-                    self._text_bytes += utf8_size(called_arguments(call))
+                    self.text_bytes += utf8_size(called_arguments(call))
         if legacy := legacy_call(said):
             self._calls.number(number, legacy)
-            self._text_bytes += utf8_size(called_arguments(legacy))
+            self.text_bytes += utf8_size(called_arguments(legacy))
 
 
 def spoken(choice: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from extproc.codecs.openai.responses.assembly import output_items
 from extproc.codecs.openai.responses.items import call_arguments, call_name, is_call, kind_of, text_parts
-from extproc.codecs.openai.responses.request import SYSTEM_ROLES, media_kind
+from extproc.codecs.openai.responses.request import SYSTEM_ROLES, TOOL_ITEMS, media_kind
 from extproc.framing import tolerant_json
 from extproc.media import url_part
 from extproc.model import Conversation, Message, Part
@@ -34,7 +34,7 @@ def read_conversation(request_body: bytes | None, response_body: bytes | None) -
         response_text=joined(_text_of(answer) for answer in answers),
         reasoning_text=joined(part.text for part in said if part.type == "thinking"),
         tool_calls=tuple(part for part in said if part.type == "tool_call"),
-        tools=tuple(_tool_names(request)),
+        tools=(*_tool_names(request), *_tools_of_items(request.get("input"))),
         warnings=("unknown_part",) if is_unknown else (),
     )
 
@@ -58,6 +58,12 @@ def _tool_names(holder: dict[str, Any]) -> Iterator[str]:
             function = as_object(tool.get("function"))
             named = as_name(tool.get("server_label")) if kind == "mcp" else as_name(tool.get("name"))
             yield (named if kind in ("function", "custom", "mcp") else "") or as_name(function.get("name")) or kind
+
+
+def _tools_of_items(given: Any) -> Iterator[str]:
+    for item in map(as_object, as_list(given)):
+        if item.get("type") in TOOL_ITEMS:
+            yield from _tool_names(item)
 
 
 def read_item(value: Any) -> Message:

@@ -27,6 +27,8 @@ _PART_KEYS = frozenset(
 )
 _TOOL_KEYS = frozenset({"type", "name", "function", "server_label", "tools"})
 SYSTEM_ROLES = frozenset({"system", "developer"})
+TOOL_ITEMS = frozenset({"tool_search_output", "additional_tools"})
+"""Items that offer tools, as `tools` does."""
 
 _ITEM_TEXT: Mapping[str, tuple[str, ...]] = {
     "message": (),
@@ -182,7 +184,7 @@ class _Items:
             self.parts.add("unknown", where)
             return
         self.text_bytes += sum(text_size(raw.get(key)) for key in keys)
-        if kind in ("tool_search_output", "additional_tools"):
+        if kind in TOOL_ITEMS:
             self.tools += tool_names(item)
         for key in ("content", "summary", "output"):
             if key not in keys:
