@@ -25,9 +25,11 @@ _ENCRYPTED = re.compile(
 )
 _ENCRYPTED_BY_PLACE = re.compile(
     r"/messages/\d+/content/\d+/reasoningContent/(?:reasoningText/signature|redactedContent)"
+    r"|/messages/\d+(?:/tool_calls/\d+)?/extra_content/google/thought_signature"
     r"|(?:/request|/generateContentRequest)?/contents(?:/\d+)?/parts(?:/\d+)?/(?:thoughtSignature|thought_signature)"
 )
-"""Where a union's member says all, so that no type stands beside it (Bedrock's Converse, Gemini's parts)."""
+"""Where a union's member says all, so that no type stands beside it (Bedrock's Converse, Gemini's parts and
+the chat completions it speaks)."""
 _ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
     "thinking": frozenset({"signature"}),
     "redacted_thinking": frozenset({"data"}),
@@ -36,6 +38,7 @@ _ENCRYPTED_KEYS: Mapping[str, frozenset[str]] = {
     "compaction": frozenset({"signature", "encrypted_content"}),
     "advisor_redacted_result": frozenset({"encrypted_content"}),
     "encrypted_code_execution_result": frozenset({"encrypted_stdout"}),
+    "reasoning": frozenset({"encrypted_content", "signature"}),
     "reasoning.encrypted": frozenset({"data"}),
     "reasoning.text": frozenset({"signature"}),
     **dict.fromkeys(
