@@ -85,7 +85,7 @@ def _is_name(key: bytes) -> bool:
 def _closed_string(text: bytes) -> bytes:
     """`text` begins with a quote that nothing closes."""
     body = text
-    backslash = body.rfind(b"\\", len(body) - _HALF_ESCAPE_CHARS)
+    backslash = body.rfind(b"\\", max(0, len(body) - _HALF_ESCAPE_CHARS))
     if backslash >= 0 and _begins_escape(body, backslash):
         is_unicode = body[backslash + 1 : backslash + 2] == b"u"
         if len(body) - backslash < (6 if is_unicode else 2):
