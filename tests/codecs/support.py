@@ -11,7 +11,7 @@ from typing import Any
 
 from extproc.codec import Codec
 from extproc.codecs import codec_for
-from extproc.framing import strict_json
+from extproc.framing import multipart, strict_json
 from extproc.model import CALL_HINTS, Call, RequestFacts, ResponseFacts
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -69,6 +69,9 @@ class Recording:
     def request_facts(self) -> RequestFacts:
         if not self.request_body:  # nothing to inspect
             return RequestFacts()
+        content_type = self.call.content_type or ""
+        if self.codec.takes_forms and content_type.startswith("multipart/form-data"):
+            return self.codec.request(multipart.parse(self.request_body, content_type), self.call)
         return self.codec.request(strict_json.parse(self.request_body, depth_max=128), self.call)
 
     def response_facts(self, *chunks: bytes, complete: bool = True) -> ResponseFacts:

@@ -16,7 +16,6 @@ from extproc.shape import Fields, as_object, invalid
 _PATH_ENDS = ("/embeddings", "/multimodalembeddings", "/contextualizedembeddings")
 _OLLAMA_PATH_END = "/api/embeddings"
 """Ollama's own api of old, with `prompt`: see `codecs.ollama`."""
-_DATABRICKS_PATH_END = "/invocations"
 
 _KNOWN_KEYS = frozenset(
     """dimensions embedding_type encoding_format input input_type inputs messages model output_dimension output_dtype
@@ -46,18 +45,8 @@ class OpenAiEmbeddings(ResultCodec):
         """Under any prefix: `/v1`, `/openai/deployments/X`, `/models`; Voyage's three kinds."""
         return call.method == "POST" and call.path.endswith(_PATH_ENDS) and not call.path.endswith(_OLLAMA_PATH_END)
 
-    def recognises(self, document: Any, call: Call) -> bool:
-        """Databricks: one address for all models, told apart by the body."""
-        body = as_object(document)
-        asked = body.get("input")
-        return (
-            call.method == "POST"
-            and call.path.endswith(_DATABRICKS_PATH_END)
-            and "messages" not in body
-            and (type(asked) is str or (type(asked) is list and bool(asked) and type(asked[0]) is str))
-        )
-
-    def read(self, document: Any) -> RequestFacts:
+    def read(self, document: Any, call: Call) -> RequestFacts:
+        del call
         body = Fields(document)
         body.refuse_lookalikes(_KNOWN_KEYS)
         key = next((key for key in ("input", "inputs") if body.raw(key) is not None), None)

@@ -29,12 +29,9 @@ class OpenAiModels(ResultCodec):
         is_others = any(call.host == host or call.host.endswith("." + host) for host in _OTHER_HOSTS)
         return not is_others or _OPENAI_WORDS in call.path
 
-    def request(self, document: Any, call: Call) -> RequestFacts:
-        del document, call  # what a GET brings along, nobody reads
-        return RequestFacts()
-
-    def read(self, document: Any) -> RequestFacts:
-        del document
+    def read(self, document: Any, call: Call) -> RequestFacts:
+        """What a GET brings along, nobody reads."""
+        del document, call
         return RequestFacts()
 
     def messages(self, document: dict[str, Any]) -> tuple[Message, ...]:

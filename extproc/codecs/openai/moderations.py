@@ -21,7 +21,8 @@ class OpenAiModerations(ResultCodec):
         """Under any prefix; Mistral's `…/chat/moderations` too, whose input is messages."""
         return call.method == "POST" and call.path.endswith(_PATH_END)
 
-    def read(self, document: Any) -> RequestFacts:
+    def read(self, document: Any, call: Call) -> RequestFacts:
+        del call
         body = Fields(document)
         body.refuse_lookalikes(_KNOWN_KEYS)
         inputs = Inputs()

@@ -42,7 +42,8 @@ class OpenAiRerank(ResultCodec):
             and not any(call.host == host or call.host.endswith("." + host) for host in _OTHER_HOSTS)
         )
 
-    def read(self, document: Any) -> RequestFacts:
+    def read(self, document: Any, call: Call) -> RequestFacts:
+        del call
         body = Fields(document)
         body.refuse_lookalikes(_KNOWN_KEYS)
         inputs = Inputs()
