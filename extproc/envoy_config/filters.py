@@ -42,6 +42,8 @@ REQUEST_ATTRIBUTES = (
     "connection.uri_san_peer_certificate",
     "connection.mtls",
 )
+_FORWARDING: Node = {"header": CLIENT_HEADER, "hide_credentials": True}
+"""The client's id for the sidecar, its key for nobody."""
 RESPONSE_ATTRIBUTES = (*REQUEST_ATTRIBUTES, "response.code_details", "response.flags")
 """The request's attributes once more: after an earlier filter's refusal the response is all that the sidecar sees."""
 
@@ -123,6 +125,7 @@ def _per_route_settings(configuration: Configuration, route: RouteSettings) -> N
                 API_KEY_FILTER: any_of(
                     "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute",
                     key_sources=[{"header": name} for name in names],
+                    forwarding=_FORWARDING,
                 )
             }
     return {}
@@ -164,7 +167,7 @@ def _api_key_auth(teams: Teams) -> Node:
             "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
             credentials=[{"key": key, "client": caller} for caller, key in teams.client_keys().items()],
             key_sources=[{"header": name} for name in KEY_HEADERS],
-            forwarding={"header": CLIENT_HEADER, "hide_credentials": True},
+            forwarding=_FORWARDING,
         ),
     }
 

@@ -288,10 +288,11 @@ def test_a_client_key_may_stand_wherever_its_sdk_puts_it_but_beside_a_signature(
         source["header"] for source in http_filter(bootstrap, "envoy.filters.http.api_key_auth")["key_sources"]
     ]
     assert everywhere == ["authorization", "x-api-key", "api-key", "x-goog-api-key"]
-    own = {
-        route["name"]: [source["header"] for source in settings["key_sources"]]
-        for route in routes(bootstrap)
-        for settings in [route.get("typed_per_filter_config", {}).get("envoy.filters.http.api_key_auth", {})]
-        if "key_sources" in settings
-    }
+    own = {}
+    for route in routes(bootstrap):
+        settings = route.get("typed_per_filter_config", {}).get("envoy.filters.http.api_key_auth", {})
+        if "key_sources" in settings:
+            own[route["name"]] = [source["header"] for source in settings["key_sources"]]
+            # A route's own settings replace the filter's: without this the key would travel on, and nobody be known.
+            assert settings["forwarding"] == {"header": "x-headgate-client", "hide_credentials": True}
     assert own == {"bedrock": ["x-api-key", "authorization"], "mcp": ["x-api-key"]}
