@@ -37,13 +37,17 @@ _PLAIN_PATH = re.compile(rf"(?:/{_PLAIN}+)+")
 read in another way: such a call is spoken in no api that we know."""
 _ESCAPED_MODEL_PATH = re.compile(rf"(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%(?:3A|3a|2F|2f))+/[a-z-]+")
 """The one exception: AWS SDKs escape the `:` and `/` of a model's id or ARN, as SigV4 wants it."""
+_DIRECTORY_PATH = re.compile(rf"(?:/{_PLAIN}+)*/")
+"""Only MCP is spoken at the root of a host (`mcp.stripe.com`) or at a path that ends in `/` (`…/mcp/`)."""
 
 
 def codec_for(call: Call) -> Codec:
     """The first codec that matches; `opaque` when no other does."""
-    if _PLAIN_PATH.fullmatch(call.path) is None and _ESCAPED_MODEL_PATH.fullmatch(call.path) is None:
-        return opaque.CODEC
-    return next(codec for codec in CODECS.values() if codec.matches(call))
+    if _PLAIN_PATH.fullmatch(call.path) is not None or _ESCAPED_MODEL_PATH.fullmatch(call.path) is not None:
+        return next(codec for codec in CODECS.values() if codec.matches(call))
+    if _DIRECTORY_PATH.fullmatch(call.path) is not None:
+        return next((codec for codec in mcp.CODECS if codec.matches(call)), opaque.CODEC)
+    return opaque.CODEC
 
 
 def recognised(document: Any, call: Call) -> Codec | None:

@@ -16,7 +16,7 @@ from extproc.codecs import CODECS
 from extproc.model import Conversation, ErrorFacts, RequestFacts, ResponseFacts, UninspectedPart, Usage, UsageSource
 from tests.codecs.support import Recording, bytewise, own_recordings
 
-UNMETERED = {"openai.models"}
+UNMETERED = {"openai.models", "mcp"}
 """No model is run."""
 UNHEARD = {"openai.audio"}
 """Nobody can tell tokens of speech from its bytes, so there is no estimate of them."""
@@ -26,7 +26,8 @@ each_recording = pytest.mark.parametrize("folder", own_recordings(), ids=lambda 
 
 def _request(told: dict[str, Any]) -> RequestFacts:
     parts = tuple(UninspectedPart(**part) for part in told.get("uninspected_parts", ()))
-    return RequestFacts(**{**told, "uninspected_parts": parts, "tools": tuple(told.get("tools", ()))})
+    lists = {key: tuple(value) for key, value in told.items() if type(value) is list}
+    return RequestFacts(**{**told, **lists, "uninspected_parts": parts})
 
 
 def _response(told: dict[str, Any]) -> ResponseFacts:

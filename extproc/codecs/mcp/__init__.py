@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from extproc.codec import Codec
+from extproc.codecs.mcp.codec import Mcp
 
-CODECS: tuple[Codec, ...] = ()
+CODECS: tuple[Codec, ...] = (Mcp(),)
