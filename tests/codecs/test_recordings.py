@@ -16,7 +16,7 @@ from extproc.codecs import CODECS
 from extproc.model import Conversation, ErrorFacts, RequestFacts, ResponseFacts, UninspectedPart, Usage, UsageSource
 from tests.codecs.support import Recording, bytewise, own_recordings
 
-UNMETERED = {"openai.models", "mcp"}
+UNMETERED = {"openai.models", "mcp", "gemini.count_tokens", "gemini.models"}
 """No model is run."""
 UNHEARD = {"openai.audio"}
 """Nobody can tell tokens of speech from its bytes, so there is no estimate of them."""
