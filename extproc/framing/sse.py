@@ -113,7 +113,7 @@ class SseParser:
 
     def _hold(self, piece: bytes) -> None:
         self._line_bytes += len(piece)
-        if self._line_bytes + self._data_bytes > self.event_bytes_max:
+        if self._line_bytes > self.event_bytes_max:  # of the line alone: what counts must not depend on chunks
             self._drop()
             piece = b":"  # what comes of this line is a comment to us
         self._line.append(piece)

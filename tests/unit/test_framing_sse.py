@@ -68,6 +68,35 @@ def test_unknown_lines_are_counted_not_guessed_at() -> None:
     assert parser.unknown_lines == 2
 
 
+ERROR = b'{\n  "error": {\n\n    "message": "a } b",\n    "data": ["x"]\n  }\n}'
+
+BARE: list[tuple[bytes, list[tuple[bytes, bytes]]]] = [
+    (b"data: a\n\n" + ERROR + b"\n\n", [(b"", b"a"), (b"", ERROR.replace(b"\n\n", b"\n"))]),
+    (b"data: a\n\n" + ERROR, [(b"", b"a"), (b"", ERROR.replace(b"\n\n", b"\n"))]),
+    (b"data: a\n" + ERROR + b"\ndata: b\n\n", [(b"", b"a"), (b"", ERROR.replace(b"\n\n", b"\n")), (b"", b"b")]),
+    (b'event: error\n{"error": "one line"}\n\ndata: b\n\n', [(b"error", b'{"error": "one line"}'), (b"", b"b")]),
+    (b'data: a\n\n[{"x": 1},\r\n2]\r\nfoo\n', [(b"", b"a"), (b"", b'[{"x": 1},\n2]')]),
+    (b'data: a\n\n{\n  "cut": {\ndata: b\n\n', [(b"", b"a"), (b"", b'{\n  "cut": {'), (b"", b"b")]),
+    (b'data: a\n\n{\n  "cut": "no e', [(b"", b"a"), (b"", b'{\n  "cut": "no e')]),
+    (b'data: a\n\n{"x": 1}\n{"y": 2}\n', [(b"", b"a"), (b"", b'{"x": 1}'), (b"", b'{"y": 2}')]),
+]
+
+
+@pytest.mark.parametrize(("stream", "expected"), BARE)
+def test_json_that_nothing_announces_is_an_event_of_its_own(stream: bytes, expected: list[tuple[bytes, bytes]]) -> None:
+    parser = SseParser(event_bytes_max=LIMIT)
+    events = parser.feed(stream) + parser.flush()
+    assert [(event.type, event.data) for event in events] == expected
+    assert _byte_by_byte(stream) == events
+    assert parser.unknown_lines == stream.count(b"foo")
+
+
+def test_json_that_nothing_announces_is_held_to_the_limit_too() -> None:
+    stream = b"data: a\n\n{\n" + b'"x": 1,\n' * 100 + b"}\ndata: b\n\n"
+    for events in (_events(stream, limit=50), _byte_by_byte(stream, limit=50)):
+        assert [(event.data, event.oversized) for event in events] == [(b"a", False), (b"", True), (b"b", False)]
+
+
 @pytest.mark.parametrize(
     "stream",
     [
@@ -101,7 +130,8 @@ def test_a_long_event_in_small_chunks_takes_linear_time() -> None:
 
 STREAMS = st.lists(
     st.sampled_from(
-        [b"data: x", b"data:", b"data", b"event: e", b"id: 7", b":c", b"retry: 5", b"\n", b"\r", b"\r\n", b"\n\n",
+        [b"{", b"}", b'{"a":1}', b"[",
+         b"data: x", b"data:", b"data", b"event: e", b"id: 7", b":c", b"retry: 5", b"\n", b"\r", b"\r\n", b"\n\n",
          b"\xef\xbb\xbf", "é\u2028".encode(), b" ", b"d"]
     ),
     max_size=20,
