@@ -15,11 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from extproc.model import Part
+from extproc.model import Message, Part
 from extproc.shape import as_list, as_name, as_object, as_text, json_text, unknown_part
 
 BLOCKS_DEEP_MAX = 8
 """As `request.BLOCKS_DEEP_MAX`: what lies deeper is kept as JSON."""
+
+
+_BOOKKEEPING = frozenset({"_meta", "resultType", "ttlMs", "cacheScope"})
 
 
 def blocks(content: Any) -> list[dict[str, Any]]:
@@ -46,7 +49,7 @@ def _block_parts(block: dict[str, Any], depth: int) -> Iterator[Part]:
     elif kind in ("image", "audio"):
         yield Part(kind, media_type=as_name(block.get("mimeType")) or None)
     elif kind == "resource":
-        yield resource_part(as_object(block.get("resource")))
+        yield from resource_parts(as_object(block.get("resource")))
     elif kind == "resource_link":
         yield Part("file", json_text(block), media_type=as_name(block.get("mimeType")) or None)
     elif kind == "tool_use":
@@ -62,12 +65,17 @@ def _block_parts(block: dict[str, Any], depth: int) -> Iterator[Part]:
         yield unknown_part(block)
 
 
-def resource_part(resource: dict[str, Any]) -> Part:
-    """Text as it is; of a blob only that it was there."""
-    media_type = as_name(resource.get("mimeType")) or None
+def resource_parts(resource: dict[str, Any]) -> Iterator[Part]:
+    """Which resource it is, and its text; of a blob only that it was there."""
+    yield Part("file", as_text(resource.get("uri")) or None, media_type=as_name(resource.get("mimeType")) or None)
     if type(resource.get("text")) is str:
-        return Part("text", resource["text"], media_type=media_type)
-    return Part("file", as_text(resource.get("uri")) or None, media_type=media_type)
+        yield Part("text", resource["text"])
+
+
+def rest_parts(holder: dict[str, Any], *told: str) -> Iterator[Part]:
+    """What `holder` has beside the members that were told already, and the protocol's own bookkeeping."""
+    if rest := {key: value for key, value in holder.items() if key not in told and key not in _BOOKKEEPING}:
+        yield unknown_part(rest)
 
 
 def tool_result_parts(
@@ -83,6 +91,7 @@ def tool_result_parts(
     yield from (part for part in inner if part.type != "text")
     if told is not None and not _is_the_same(text, told):
         yield Part("tool_result", told, call_id, tool_name, media_type="application/json")
+    yield from rest_parts(result, "content", "structuredContent", "isError", "type", "toolUseId")
 
 
 def _is_the_same(text: str, told: str) -> bool:
@@ -90,7 +99,7 @@ def _is_the_same(text: str, told: str) -> bool:
     return "".join(text.split()) == "".join(told.split())
 
 
-def sampling_messages(params: dict[str, Any]) -> Iterator[tuple[str, tuple[Part, ...]]]:
-    """(role, parts) of the messages in `sampling/createMessage` or in the result of `prompts/get`."""
-    for said in map(as_object, as_list(params.get("messages"))):
-        yield as_name(said.get("role")) or "unknown", tuple(content_parts(said.get("content")))
+def said_messages(holder: dict[str, Any]) -> Iterator[Message]:
+    """The messages in `sampling/createMessage` or in the result of `prompts/get`."""
+    for said in map(as_object, as_list(holder.get("messages"))):
+        yield Message(as_name(said.get("role")) or "unknown", tuple(content_parts(said.get("content"))))

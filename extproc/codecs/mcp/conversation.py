@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from extproc.codecs.mcp import rpc
-from extproc.codecs.mcp.content import content_parts, resource_part, sampling_messages, tool_result_parts
+from extproc.codecs.mcp.content import content_parts, resource_parts, rest_parts, said_messages, tool_result_parts
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
 from extproc.model import Conversation, Message, Part
@@ -82,17 +82,19 @@ def _client_message(message: dict[str, Any]) -> Message:
             arguments=json_text(params.get("arguments", {})),
         )
         answers = as_object(params.get("inputResponses")).values()
-        return Message("assistant", (call, *(part for answer in answers for part in _input_parts(as_object(answer)))))
+        given = (part for answer in answers for part in _input_parts(as_object(answer)))
+        return Message("assistant", (call, *given, *rest_parts(params, "name", "arguments", "inputResponses")))
     result = as_object(message.get("result"))
     if type(result.get("role")) is str:  # what the client's model said to the server
-        return Message(as_name(result["role"]), tuple(content_parts(result.get("content"))))
+        return Message(as_name(result["role"]), tuple(_input_parts(result)))
     return Message(CLIENT, (_json(message),))
 
 
 def _input_parts(answer: dict[str, Any]) -> Iterator[Part]:
-    """What a client gave a server that asked for more before it would run the tool."""
+    """What a client gave a server that asked it for something: its model's words, or what its user filled in."""
     if type(answer.get("role")) is str:
         yield from content_parts(answer.get("content"))
+        yield from rest_parts(answer, "role", "content")
     else:
         yield unknown_part(answer)
 
@@ -102,7 +104,8 @@ def _server_messages(message: dict[str, Any], called: Mapping[str, dict[str, Any
     if message.get("method") == "sampling/createMessage":
         if system := as_text(params.get("systemPrompt")):
             yield Message("system", (Part("text", system),))
-        yield from (Message(role, parts) for role, parts in sampling_messages(params))
+        yield from said_messages(params)
+        yield from _rest(params, "systemPrompt", "messages")
     elif rpc.is_response(message) and "result" in message:
         yield from _result_messages(message, called)
     else:
@@ -117,14 +120,21 @@ def _result_messages(message: dict[str, Any], called: Mapping[str, dict[str, Any
         name = as_name(as_object(call.get("params")).get("name")) or None
         yield Message("tool", tuple(tool_result_parts(result, call_id or None, name)))
     elif "messages" in result:
-        yield from (Message(role, parts) for role, parts in sampling_messages(result))
+        yield from said_messages(result)
+        yield from _rest(result, "messages")
     elif "contents" in result:
-        yield Message(SERVER, tuple(resource_part(as_object(held)) for held in as_list(result["contents"])))
+        held = map(as_object, as_list(result["contents"]))
+        yield Message(SERVER, tuple(part for resource in held for part in resource_parts(resource)))
     elif type(result.get("instructions")) is str:
         rest = {key: value for key, value in result.items() if key != "instructions"}
         yield Message(SERVER, (unknown_part(rest), Part("text", result["instructions"])))
     else:
         yield Message(SERVER, (unknown_part(result),))
+
+
+def _rest(holder: dict[str, Any], *told: str) -> Iterator[Message]:
+    if parts := tuple(rest_parts(holder, *told)):
+        yield Message(SERVER, parts)
 
 
 def _json(message: dict[str, Any]) -> Part:

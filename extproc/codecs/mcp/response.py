@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.codecs.mcp import rpc
-from extproc.codecs.mcp.content import content_parts, resource_part
+from extproc.codecs.mcp.content import content_parts
 from extproc.codecs.mcp.errors import error_of_status, read_error
 from extproc.codecs.mcp.request import RESPONSE
 from extproc.framing import tolerant_json
@@ -69,5 +69,5 @@ def _result_bytes(result: dict[str, Any]) -> int:
     for content in contents:
         size += sum(utf8_size(part.text) for part in content_parts(content) if part.type == "text" and part.text)
     for resource in map(as_object, as_list(result.get("contents"))):
-        size += utf8_size(resource_part(resource).text or "") if "text" in resource else 0
+        size += utf8_size(as_text(resource.get("text")))
     return size
