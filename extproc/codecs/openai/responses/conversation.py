@@ -31,7 +31,7 @@ def read_conversation(request_body: bytes | None, response_body: bytes | None) -
         system_text=joined(system),
         messages=(*asked, *answers),
         request_message_count=len(asked),
-        response_text=joined(_text_of(answer) for answer in answers),
+        response_text=joined(_text_of(answer) for answer in answers if answer.role == "assistant"),
         reasoning_text=joined(part.text for part in said if part.type == "thinking"),
         tool_calls=tuple(part for part in said if part.type == "tool_call"),
         tools=(*_tool_names(request), *_tools_of_items(request.get("input"))),

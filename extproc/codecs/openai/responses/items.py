@@ -88,5 +88,7 @@ def generated_bytes(item: Any) -> int:
             return utf8_size(call_arguments(said))
         keys = _ARGUMENT_KEYS.get(kind) or _ARGUMENT_MEMBERS.get(kind) or ()
         return sum(utf8_size(as_text(value)) or text_size(value) for key in keys if (value := said.get(key)))
+    if as_name(said.get("role")) not in ("", "assistant"):  # what a compaction kept of the input
+        return 0
     size = utf8_size(as_text(said.get("content")))
     return size + sum(utf8_size(as_text(part.get(key))) for part in text_parts(said) for key in _TEXT_KEYS)

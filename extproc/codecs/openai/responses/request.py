@@ -7,6 +7,7 @@ from typing import Any
 
 from extproc.codecs.openai.responses.items import kind_of
 from extproc.dialects.openai_chat.parameters import parameters
+from extproc.framing.json_strings import escape
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import Call, RequestFacts
@@ -166,7 +167,7 @@ class _Items:
         variables = prompt.fields("variables")
         for name, value in as_object(prompt.raw("variables")).items():
             if type(value) is dict:
-                self._read_part(variables.fields(name), value, "/prompt/variables")
+                self._read_part(variables.fields(name), value, f"/prompt/variables/{escape(name)}")
             else:
                 self.text_bytes += text_size(value)
 
