@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from capture.record import Closed
@@ -10,7 +10,8 @@ from extproc import frames
 from extproc.events import StreamContext
 from extproc.inspection import WITHHELD_NAME
 from extproc.judgement import Judgement
-from extproc.model import Cost, Inspection, RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.model import Inspection, RequestFacts, ResponseFacts, UsageSource
+from extproc.opening import Price
 from extproc.request import RequestTrack
 from extproc.response import ResponseTrack
 
@@ -57,17 +58,18 @@ class Outcome:
         response: ResponseTrack,
         response_whole: bool,
         overhead_ns: int,
-        price: Callable[[str, str | None, Usage, int, str | None], Cost],
+        price: Price,
     ) -> Closed:
         """The last frame: `status` is the `capture_status`, `facts` what the codec read from the response."""
         request_facts = judgement.inspection.facts
         facts = facts if self.saw_request_facts else _with_input_estimate(facts, request_facts)
         cost = price(
             judgement.route.provider,
-            facts.model or request_facts.model,
+            facts.model,
             facts.usage,
             self.started_ns + self.wall_offset_ns,
             facts.service_tier,
+            asked_model=request_facts.model,
         )
         first, asked = self.first_byte_ns, self.request_done_ns or self.started_ns
         # A full disk took the decision and the body from the row: then it must say so.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from extproc.codec import Codec
 from extproc.events import StreamContext
@@ -25,6 +26,21 @@ from extproc.principal import Directory
 UNKNOWN_ROUTE = "unknown"
 
 
+class Price(Protocol):
+    """As `extproc.pricing.price`."""
+
+    def __call__(
+        self,
+        provider: str,
+        model: str | None,
+        usage: Usage,
+        at_ns: int,
+        service_tier: str | None = None,
+        *,
+        asked_model: str | None = None,
+    ) -> Cost: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """All that an exchange knows of the world, passed in."""
@@ -36,8 +52,8 @@ class Surroundings:
     limits: Limits
     memory: MemoryBudget
     codec_for: Callable[[Call], Codec]
-    price: Callable[[str, str | None, Usage, int, str | None], Cost]
-    """(provider, model, usage, Unix ns of the request, service tier) → cost."""
+    price: Price
+
 
 
 def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:

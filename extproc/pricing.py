@@ -76,6 +76,10 @@ _AUDIO_COSTS_MORE: Final = frozenset({"openai", "azure"})
 """Where audio always has a price of its own: a list without one does not know it. (Elsewhere it costs what text does.)
 """
 
+_BILLED_AS_ASKED: Final = frozenset({"aws"})
+"""Bedrock bills the model or inference profile that was called; the answer names the vendor's model without the region
+that makes it dearer."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Data:
@@ -111,11 +115,20 @@ def _unknown(reason: str) -> Cost:
     return Cost(unknown_reason=reason)
 
 
-def price(provider: str, model: str | None, usage: Usage, at_ns: int, service_tier: str | None = None) -> Cost:
+def price(
+    provider: str,
+    model: str | None,
+    usage: Usage,
+    at_ns: int,
+    service_tier: str | None = None,
+    *,
+    asked_model: str | None = None,
+) -> Cost:
     """What `usage` of `model` cost at `provider` (OTel name) at Unix time `at_ns` (nanoseconds).
 
-    Give the response's model where it is known: it is the one that is billed. `service_tier` is the provider's word for
-    the tier that served the call; None for its usual one. Never raises.
+    `model` is the response's: it is the one that is billed, `asked_model` only where the response named none (and at
+    Bedrock, which bills what was called). `service_tier` is the provider's word for the tier that served the call; None
+    for its usual one. Never raises.
     """
     usage = _billed(usage)
     if usage.input_tokens is None and usage.output_tokens is None:
@@ -125,10 +138,12 @@ def price(provider: str, model: str | None, usage: Usage, at_ns: int, service_ti
     provider_id = _PROVIDERS.get(provider)
     if provider_id is None:
         return _unknown("unknown_provider")
-    known = _find(provider_id, model) if model and len(model) <= MODEL_NAME_CHARS_MAX else None
-    if known is None:
-        return _unknown("unknown_model")
-    return _calculated(*known, usage, at_ns)
+    names = (asked_model, model) if provider_id in _BILLED_AS_ASKED else (model or asked_model,)
+    for name in names:
+        known = _find(provider_id, name) if name and len(name) <= MODEL_NAME_CHARS_MAX else None
+        if known is not None:
+            return _calculated(*known, usage, at_ns)
+    return _unknown("unknown_model")
 
 
 def _calculated(provider: Provider, model: ModelInfo, usage: Usage, at_ns: int) -> Cost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -136,11 +137,11 @@ def _inspected(codec: Codec, recorded: Recorded) -> Inspection:
     )
     if inspection.problem is None:
         return inspection
-    try:
-        document = tolerant_json.loads(inspection.decoded_body or recorded.request_body)
-        return replace(inspection, facts=codec.request(document, recorded.call))
-    except (ValueError, ClientError):
-        return inspection
+    body = inspection.decoded_body or recorded.request_body
+    for read in (tolerant_json.loads, lambda data: tolerant_json.loads_prefix(data)[0]):
+        with contextlib.suppress(ValueError, ClientError):
+            return replace(inspection, facts=codec.request(read(body), recorded.call))
+    return inspection
 
 
 def _decoded(recorded: Recorded) -> tuple[bytes, tuple[str, ...]]:

@@ -88,10 +88,11 @@ def own_recordings() -> list[Path]:
 
 
 def corpus_recordings(*apis: str) -> list[Recording]:
-    """Those of $HEADGATE_CORPUS/exchanges; none when the variable is not set."""
+    """Those of $HEADGATE_CORPUS/exchanges, of these apis as the corpus calls them, or all; none when the variable is
+    not set."""
     root = os.environ.get("HEADGATE_CORPUS")
     metas = sorted((Path(root) / "exchanges").glob("*/meta.json")) if root else []
-    return [Recording(meta.parent) for meta in metas if json.loads(meta.read_bytes())["api"] in apis]
+    return [Recording(meta.parent) for meta in metas if not apis or json.loads(meta.read_bytes())["api"] in apis]
 
 
 def bytewise(body: bytes) -> list[bytes]:

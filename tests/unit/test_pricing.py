@@ -178,3 +178,17 @@ def test_a_tier_with_prices_of_its_own_has_no_known_cost(tier: str) -> None:
 @pytest.mark.parametrize("tier", [None, "default", "standard", "on_demand", "ON_DEMAND"])
 def test_the_usual_tier_costs_the_list_price(tier: str | None) -> None:
     assert price("openai", "gpt-4o", Usage(1, 1), AT_NS, tier).amount == Decimal("0.0000125")
+
+
+def test_bedrock_bills_the_inference_profile_that_was_called() -> None:
+    # Claude Haiku 4.5: $1 and $5 per million; a regional profile costs a tenth more
+    asked, said = "eu.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001"
+    cost = price("aws.bedrock", said, Usage(1_000_000, 1_000_000), AT_NS, asked_model=asked)
+    assert cost.amount == Decimal("6.60")
+
+
+def test_elsewhere_the_model_that_answered_is_billed_and_one_that_nobody_knows_is_not_guessed() -> None:
+    usage = Usage(1_000_000, 0)
+    assert price("openai", "gpt-4o", usage, AT_NS, asked_model="gpt-4o-mini").amount == Decimal("2.5")
+    assert price("openai", None, usage, AT_NS, asked_model="gpt-4o-mini").amount == Decimal("0.15")
+    assert price("openai", "no-such-model", usage, AT_NS, asked_model="gpt-4o").unknown_reason == "unknown_model"
