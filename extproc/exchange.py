@@ -7,8 +7,9 @@ Envoy's messages move two tracks, one a direction, because in observability mode
 
 `LEGAL` is the whole truth about what may come when; anything else aborts the stream, and an aborted stream fails the
 request closed. Between the tracks stands the judgement (`judgement.py`): an inline (not observed) request gets no reply
-to its last message before the verdict is there, so nothing unjudged is forwarded (invariant 5), and each message gets
-exactly one reply, none after an immediate response (invariant 1; `replies.py` keeps those books).
+to its last message before the verdict is there, so nothing unjudged is forwarded (invariant 5). Each message gets
+exactly the replies that its mode asks for, none after an immediate response (invariant 1; `replies.py` keeps those
+books): one each, but for a response's body in full duplex, which goes out in pieces of its own and ends exactly once.
 
 The exchange ends once: when the response's end was seen, when it was denied, or when the stream closed. Then the last
 part and the Closed frame are written, in that order, and it is `Finished` when the spool has them.
