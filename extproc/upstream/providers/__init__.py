@@ -22,18 +22,18 @@ from extproc.upstream.providers import (
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *anthropic.ENDPOINTS,
+    *gemini.ENDPOINTS,
     *openai_chat.ENDPOINTS,
     *openai_responses.ENDPOINTS,
     *openai_completions.ENDPOINTS,
     *openai_vectors.ENDPOINTS,
     *openai_media.ENDPOINTS,
-    *gemini.ENDPOINTS,
     *bedrock.ENDPOINTS,
     *cohere.ENDPOINTS,
     *ollama.ENDPOINTS,
     *mcp.ENDPOINTS,
 )
-"""The first that takes a request answers it."""
+"""The first that takes a request answers it: those that ask for a header stand before those of the same path."""
 
 
 def found(request: Request) -> tuple[Endpoint, Question] | None:

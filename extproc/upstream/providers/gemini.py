@@ -64,7 +64,9 @@ def _tool(body: Json) -> ToolUse | None:
     function = first_of(first_of(body.get("tools")).get("functionDeclarations"))
     if not function:
         return None
-    schema = function.get("parameters", function.get("parametersJsonSchema"))
+    # Protocol buffers in JSON may be written in either case, and Google's own SDK writes both.
+    names = ("parameters", "parametersJsonSchema", "parameters_json_schema")
+    schema = next((function[name] for name in names if name in function), None)
     return ToolUse(str(function.get("name", "tool")), example_arguments(schema))
 
 
@@ -148,5 +150,5 @@ ENDPOINTS = (
     Endpoint("POST", _at("countTokens"), _count, refuse),
     Endpoint("POST", _at("embedContent"), _embed, refuse, wants="content"),
     Endpoint("POST", _at("batchEmbedContents"), _embed_batch, refuse, wants="requests"),
-    Endpoint("GET", re.compile(r"/v1beta/models$"), _models, refuse),
+    Endpoint("GET", re.compile(r"/v1(?:beta)?/models$"), _models, refuse, header="x-goog-api-key"),
 )
