@@ -31,6 +31,10 @@ MESSAGE_BYTES_MIN: Final = PRELUDE_BYTES + CRC_BYTES
 HEADERS_BYTES_MAX: Final = 128 * 1024
 """The specification's limit for the headers of one message."""
 
+KINDS_MAX: Final = 32
+KIND_BYTES_MAX: Final = 1_024
+"""Headers of so many kinds, each at most so long, are remembered."""
+
 HeaderValue: TypeAlias = "bool | int | bytes | str | UUID"
 """Types 2 to 5 and 8 (milliseconds since 1970) are integers."""
 
@@ -65,10 +69,8 @@ def decode_message(data: bytes) -> Message:
     total, header_bytes = _checked_prelude(data)
     if total != len(data):
         raise BrokenMessage("a message has another length than it says")
-    if zlib.crc32(memoryview(data)[:-CRC_BYTES]) != _CRC.unpack_from(data, total - CRC_BYTES)[0]:
-        raise BrokenMessage("a message's checksum is wrong")
-    headers_end = PRELUDE_BYTES + header_bytes
-    return Message(_decode_headers(data[PRELUDE_BYTES:headers_end]), data[headers_end:-CRC_BYTES])
+    headers, payload = _checked_parts(data, header_bytes)
+    return Message(_decode_headers(headers), payload)
 
 
 def encode_message(headers: Mapping[str, str], payload: bytes) -> bytes:
@@ -95,6 +97,8 @@ class EventStreamParser:
         self.is_cut = False
         """The stream ended in the middle of a message."""
         self._buffer = bytearray()
+        self._kinds: dict[bytes, _Kind] = {}
+        """Headers that were read already: a stream has a handful of different ones."""
         self._skip_bytes = 0
         """Of a message beyond the limit: what is still to come of it."""
 
@@ -131,15 +135,30 @@ class EventStreamParser:
             self._skip_bytes -= skipped
         if len(self._buffer) < PRELUDE_BYTES:
             return None
-        total, _ = _checked_prelude(self._buffer)
+        total, header_bytes = _checked_prelude(self._buffer)
         if total > self.event_bytes_max:
             self._skip_bytes = total
             return StreamEvent(b"", b"", oversized=True)
         if len(self._buffer) < total:
             return None
-        message = decode_message(bytes(self._buffer[:total]))
+        headers, payload = _checked_parts(bytes(self._buffer[:total]), header_bytes)
         del self._buffer[:total]
-        return _event(message)
+        kind = self._kinds.get(headers)
+        if kind is None:
+            kind = _kind(_decode_headers(headers))
+            if len(self._kinds) < KINDS_MAX and len(headers) <= KIND_BYTES_MAX:
+                self._kinds[headers] = kind
+        return StreamEvent(kind.type, payload or kind.payload, is_error=kind.is_error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a message's headers say of it."""
+
+    type: bytes
+    is_error: bool = False
+    payload: bytes = b""
+    """Stands in for a payload where there is none."""
 
 
 def _checked_prelude(data: bytes | bytearray) -> tuple[int, int]:
@@ -150,6 +169,15 @@ def _checked_prelude(data: bytes | bytearray) -> tuple[int, int]:
     if header_bytes > HEADERS_BYTES_MAX or total < MESSAGE_BYTES_MIN + header_bytes:
         raise BrokenMessage("a message has an impossible length")
     return total, header_bytes
+
+
+def _checked_parts(data: bytes, header_bytes: int) -> tuple[bytes, bytes]:
+    """(headers, payload) of a whole message."""
+    crc_begin = len(data) - CRC_BYTES
+    if zlib.crc32(data[:crc_begin]) != _CRC.unpack_from(data, crc_begin)[0]:
+        raise BrokenMessage("a message's checksum is wrong")
+    headers_end = PRELUDE_BYTES + header_bytes
+    return data[PRELUDE_BYTES:headers_end], data[headers_end:crc_begin]
 
 
 def _decode_headers(data: bytes) -> dict[str, HeaderValue]:
@@ -193,17 +221,17 @@ def _text(data: bytes) -> str:
         raise BrokenMessage("a header is not UTF-8") from None
 
 
-def _event(message: Message) -> StreamEvent:
+def _kind(headers: Mapping[str, HeaderValue]) -> _Kind:
     def said(name: str) -> bytes:
-        value = message.headers.get(name)
+        value = headers.get(name)
         return value.encode() if type(value) is str else b""
 
     match said(":message-type"):
         case b"exception":
-            return StreamEvent(said(":exception-type"), message.payload, is_error=True)
+            return _Kind(said(":exception-type"), is_error=True)
         case b"error":
             # Its text stands in a header: given as the payload that an exception would have.
-            payload = message.payload or orjson.dumps({"message": said(":error-message").decode()})
-            return StreamEvent(said(":error-code"), payload, is_error=True)
+            payload = orjson.dumps({"message": said(":error-message").decode()})
+            return _Kind(said(":error-code"), is_error=True, payload=payload)
         case _:
-            return StreamEvent(said(":event-type"), message.payload)
+            return _Kind(said(":event-type"))
