@@ -95,11 +95,8 @@ def _content_part(item: Any) -> Iterator[Part]:
         return
     part = as_object(item)
     kind = as_name(part.get("type"))
-    thought = part.get("thinking")
-    if type(thought) is list:  # Mistral: a list of texts inside of the part
-        yield Part("thinking", "".join(as_text(as_object(inner).get("text")) for inner in thought))
-    elif kind in ("thinking", "reasoning"):
-        yield Part("thinking", _first_text(thought, part.get("text"), part.get("reasoning")))
+    if kind in ("thinking", "reasoning"):
+        yield Part("thinking", _thought(part))
     elif kind == "refusal":
         yield Part("refusal", as_text(part.get("refusal")))
     elif type(part.get("text")) is str:
@@ -108,6 +105,12 @@ def _content_part(item: Any) -> Iterator[Part]:
         yield _media(media, part.get(kind))
     else:
         yield unknown_part(item)
+
+
+def _thought(part: dict[str, Any]) -> str:
+    """A text, or a list of texts inside of the part (Mistral's `thinking`, Databricks' `summary`)."""
+    held = next((part[key] for key in ("thinking", "text", "reasoning", "summary") if part.get(key)), "")
+    return as_text(held) or "".join(as_text(as_object(inner).get("text")) for inner in as_list(held))
 
 
 def _first_text(*values: Any) -> str:
