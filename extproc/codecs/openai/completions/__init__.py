@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
@@ -16,14 +17,17 @@ from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts
 
 
+_PATH = re.compile(r"(?:.*/(?:v\d[a-z0-9]*|beta|openai|api|(?:deployments|engines)/[^/]+))?/completions")
+"""Under a version or a deployment, not after any word: what is not quite `chat` must not be read as something else."""
+
+
 class OpenAiCompletions(JsonCodec):
     api = "openai.completions"
     operation: str | None = "text_completion"
 
     def matches(self, call: Call) -> bool:
-        """Under any prefix: `/v1`, Azure's `/openai/deployments/X`. Chat completions end in the same word."""
-        path = call.path
-        return call.method == "POST" and path.endswith("/completions") and not path.endswith("/chat/completions")
+        """`/v1`, `/inference/v1`, DeepSeek's `/beta`, Azure's `/openai/deployments/X`."""
+        return call.method == "POST" and _PATH.fullmatch(call.path) is not None
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         return read_request(document, named=model_in_path(call.path))
