@@ -16,7 +16,6 @@ from extproc.dialects.openai_chat.errors import error_event, error_reply
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts
 
-
 _PATH = re.compile(r"(?:.*/(?:v\d[a-z0-9]*|beta|openai|api|(?:deployments|engines)/[^/]+))?/completions")
 """Under a version or a deployment, not after any word: what is not quite `chat` must not be read as something else."""
 
