@@ -69,6 +69,12 @@ class OpenAiAudio(OpenAiCodec):
         is_plain_text = not is_speech and request.parameters.get("response_format") in _PLAIN_TEXT
         return AudioDecoder(account, decoder, is_text=not is_speech, is_plain_text=is_plain_text)
 
+    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
+        """Nothing in speech, which is nearly always sound without events: an event in it would be heard as noise."""
+        if call.path.endswith(_SPEECH):
+            return b""
+        return super().error_event(call=call, status=status, code=code, message=message, exchange_id=exchange_id)
+
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         request = stored(request_body)
         if call.path.endswith(_SPEECH):
