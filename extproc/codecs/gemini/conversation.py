@@ -41,16 +41,21 @@ def read_conversation(request_body: bytes | None, response_body: bytes | None) -
     )
 
 
-def read_embedded(request_body: bytes | None) -> Conversation:
-    """The texts that an embedding was asked for, each as a message."""
+def read_embedded(request_body: bytes | None, method: str) -> Conversation:
+    """The texts that an embedding was asked for, each as a message. `method` says where in the body they stand."""
     request = camel(tolerant_json.loads_or_none(request_body))
-    holders = list(_objects(request.get("requests"))) or ([request] if "content" in request else [])
-    asked = [_message(camel(holder.get("content"))) for holder in holders]
-    for instance in _objects(request.get("instances")):
-        texts = [Part("text", text) for name in ("title", "content", "text") if (text := as_text(instance.get(name)))]
-        media = [_embedded_media(kind, instance[kind]) for kind in ("image", "video") if instance.get(kind)]
-        asked.append(Message("user", (*texts, *media)))
+    if method == "predict":
+        asked = [_instance(instance) for instance in _objects(request.get("instances"))]
+    else:
+        holders = [request] if method == "embedContent" and request else _objects(request.get("requests"))
+        asked = [_message(camel(holder.get("content"))) for holder in holders]
     return Conversation(messages=tuple(asked), request_message_count=len(asked))
+
+
+def _instance(instance: dict[str, Any]) -> Message:
+    texts = [Part("text", text) for name in ("title", "content", "text") if (text := as_text(instance.get(name)))]
+    media = [_embedded_media(kind, instance[kind]) for kind in ("image", "video") if instance.get(kind)]
+    return Message("user", (*texts, *media))
 
 
 def _embedded_media(kind: str, held: Any) -> Part:

@@ -63,8 +63,8 @@ class EmbedContent(GoogleCodec):
         return AccountingDecoder(account, status=status, request=request, metering=Metering.NO_OUTPUT)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
-        del call, response_body
-        return read_embedded(request_body)
+        del response_body
+        return read_embedded(request_body, target_of(call).method)
 
 
 def _read_request(body: ProtoObject, asked: Target, read: PartsRead) -> int:

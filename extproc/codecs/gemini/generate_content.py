@@ -12,12 +12,18 @@ from extproc.codecs.gemini.request import STREAM_METHOD, read_request
 from extproc.codecs.gemini.response import GenerateAccount
 from extproc.framing.response_body import StreamFormat
 from extproc.model import Call, Conversation, RequestFacts
+from extproc.shape import as_list, as_object
 
 
 class GenerateContent(GoogleCodec):
     api = "gemini.generate_content"
     operation: str | None = "generate_content"
     methods = frozenset({"generateContent", STREAM_METHOD})
+
+    def recognises(self, document: Any, call: Call) -> bool:
+        """Contents made of parts, under an address of somebody's own."""
+        contents = as_list(as_object(document).get("contents"))
+        return call.method == "POST" and bool(contents) and all("parts" in as_object(item) for item in contents)
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         return read_request(document, target_of(call))

@@ -33,12 +33,13 @@ class GoogleCodec(JsonCodec):
     def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
         """The path goes by another model; a body that names it too must say the same (`batchEmbedContents`)."""
         asked = paths.target(call.path)
-        path = call.path if asked is not None and asked.is_code_assist else paths.with_model(call.path, model)
+        in_path = asked is not None and asked.model is not None
+        path = paths.with_model(call.path, model) if in_path else call.path
         edits = {
             where: _renamed(named, model)
             for where, named in _named_models(as_object(tolerant_json.loads_or_none(body)))
         }
-        if asked is not None and asked.is_code_assist and not edits:
+        if not edits and not in_path:
             raise LookupError("neither path nor body names a model")
         return path, replace_strings(body, edits) if edits else body
 
@@ -48,10 +49,8 @@ class GoogleCodec(JsonCodec):
 
 
 def target_of(call: Call) -> paths.Target:
-    """What the path of a call that `matches` asks for."""
-    asked = paths.target(call.path)
-    assert asked is not None
-    return asked
+    """What the path asks for; of one that says nothing, only that the body says it all."""
+    return paths.target(call.path) or paths.Target("", None)
 
 
 def _named_models(document: dict[str, Any]) -> list[tuple[str, str]]:

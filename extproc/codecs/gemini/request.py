@@ -20,7 +20,7 @@ from extproc.codecs.gemini.shapes import (
     TOOL_CONFIG,
 )
 from extproc.model import RequestFacts
-from extproc.shape import as_name, as_word, invalid, text_size
+from extproc.shape import as_word, invalid, text_size
 
 STREAM_METHOD = "streamGenerateContent"
 
@@ -36,7 +36,7 @@ def read_request(document: Any, asked: Target) -> RequestFacts:
     body, model = _body(document, asked)
     if "contents" not in body and asked.method == "countTokens":
         inner = body.object("generateContentRequest", GENERATE)
-        model = model or as_name(inner.text("model"))
+        model = model or bare(inner.text("model") or "")
         if "contents" in inner:
             body = inner
     if "contents" not in body and "instances" not in body:
@@ -72,7 +72,8 @@ def read_request(document: Any, asked: Target) -> RequestFacts:
 def _body(document: Any, asked: Target) -> tuple[ProtoObject, str]:
     """The request proper and its model: the path's word, where it has one."""
     if not asked.is_code_assist:
-        return ProtoObject(document, GENERATE), asked.model or ""
+        body = ProtoObject(document, GENERATE)
+        return body, asked.model or bare(body.text("model") or "")
     holder = ProtoObject(document, CODE_ASSIST)
     body = holder.object("request", GENERATE)
     return body, bare(holder.text("model") or body.text("model") or "")
