@@ -17,6 +17,7 @@ and `is_cut` says so.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -30,6 +31,8 @@ from extproc.framing.stream_event import StreamEvent
 JSON_BYTES_MAX = 64 * 1024 * 1024
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 """An event may carry a whole image in base64."""
+
+SLICE_BYTES = 64 * 1024
 
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 _OPEN_OBJECT, _OPEN_ARRAY = b"{["
@@ -156,6 +159,13 @@ class ResponseBody:
         if isinstance(self._parser, (EventStreamParser, JsonArrayParser)):
             self.is_cut = self.is_cut or self._parser.is_cut
         return events
+
+    def read(self, body: bytes) -> Iterator[StreamEvent]:
+        """All events of a whole body, instead of `feed` and `flush`. In slices, so that a body of millions of tiny
+        events is never millions of objects at once."""
+        for start in range(0, len(body), SLICE_BYTES):
+            yield from self.feed(body[start : start + SLICE_BYTES])
+        yield from self.flush()
 
     def document(self) -> Any:
         """The JSON body, as far as it came. Raises `ValueError` when it is none: broken or too large."""

@@ -25,15 +25,14 @@ _RETRY_DIGITS_MAX = 10
 _NAMES = frozenset({b"data", b"event", b"id", b"retry"})
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """No line of pretty-printed JSON begins so."""
-_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\]]')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)')
 _OPENING = frozenset({b"{", b"["})
-_CLOSING = frozenset({b"}", b"]"})
 
 
 def open_brackets(line: bytes) -> int:
     """How many brackets a line of JSON opens more than it closes. No string of JSON goes beyond its line."""
-    found = _BRACKET.findall(line)
-    return sum(token in _OPENING for token in found) - sum(token in _CLOSING for token in found)
+    bare = _STRING.sub(b"", line)
+    return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
 class SseParser:

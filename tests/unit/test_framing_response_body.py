@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import tracemalloc
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
@@ -187,6 +188,20 @@ def test_a_long_body_in_small_chunks_takes_linear_time(expected: StreamFormat) -
     events = [*body.feed(b'"}\n'), *body.flush()]
     document = body.document() if body.is_json else json.loads(events[0].data)
     assert len(document["text"]) == 4 << 20
+
+
+def test_a_whole_body_is_read_in_slices() -> None:
+    body = b'data: {"a":1}\n\n' * 300_000
+    reader = ResponseBody()
+    tracemalloc.start()
+    try:
+        assert sum(event.data == b'{"a":1}' for event in reader.read(body)) == 300_000
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < len(body)
+    reader = ResponseBody()
+    assert ([*reader.read(PRETTY)], reader.document()) == ([], ERROR)
 
 
 # --- any bytes ------------------------------------------------------------------------------------------------------
