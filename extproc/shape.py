@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -99,6 +100,11 @@ def invalid(where: str, expected: str) -> ClientError:
     return ClientError("invalid_request", f"{where} must be {expected}")
 
 
+@lru_cache(maxsize=256)  # the codecs' own sets, one for each kind of object
+def _by_folded(known: frozenset[str]) -> dict[str, str]:
+    return {name.casefold(): name for name in known}
+
+
 class Fields:
     """The members of one object of a request, read strictly. JSON null is the same as absent, as in every api here."""
 
@@ -115,8 +121,8 @@ class Fields:
     def refuse_lookalikes(self, known: frozenset[str]) -> None:
         """Raises `ClientError` `ambiguous_key` for `Model` or `MESSAGES`: some servers would take them for the real."""
         for key in self._members:
-            if key not in known and (folded := key.casefold()) in known:
-                raise ClientError("ambiguous_key", f"a key differs from {folded!r} only in case")
+            if key not in known and (meant := _by_folded(known).get(key.casefold())) is not None:
+                raise ClientError("ambiguous_key", f"a key differs from {meant!r} only in case")
 
     def raw(self, key: str) -> Any:
         return self._members.get(key)

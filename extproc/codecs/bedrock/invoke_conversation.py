@@ -8,13 +8,12 @@ from typing import Any
 
 from extproc.codecs.bedrock.bodies import Grammar, request_grammar, response_grammar
 from extproc.codecs.bedrock.chunks import CHUNK, unwrapped, with_openai_names
-from extproc.codecs.bedrock.plain_request import PROMPT_KEYS, is_media
+from extproc.codecs.bedrock.plain_prompt import call_part, prompt_parts, turn_parts
 from extproc.codecs.bedrock.plain_response import answers, calls_of, text_of
 from extproc.dialects.anthropic_messages import conversation as messages
 from extproc.dialects.converse import conversation as converse
 from extproc.dialects.openai_chat import conversation as chat
 from extproc.framing import tolerant_json
-from extproc.framing.json_strings import walk
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
 from extproc.model import Conversation, Message, Part
@@ -105,53 +104,16 @@ def _dumped(document: Any) -> bytes:
 
 def _plain_request(body: dict[str, Any]) -> Conversation:
     turns = [
-        Message(as_name(turn.get("role")) or "unknown", tuple(_turn_parts(turn)))
+        Message(as_name(turn.get("role")) or "unknown", tuple(turn_parts(turn)))
         for turn in map(as_object, as_list(body.get("chat_history")))
     ]
-    if parts := tuple(_prompt_parts(body)):
+    if parts := tuple(prompt_parts(body)):
         turns.append(Message("user", parts))
     return Conversation(
         system_text=as_text(body.get("preamble")) or None,
         messages=tuple(turns),
         request_message_count=len(turns),
         tools=tuple(as_name(as_object(tool).get("name")) or "unknown" for tool in as_list(body.get("tools"))),
-    )
-
-
-def _turn_parts(turn: dict[str, Any]) -> Iterator[Part]:
-    if text := as_text(turn.get("message")):
-        yield Part("text", text)
-    for call in map(as_object, as_list(turn.get("tool_calls"))):
-        yield _call_part(call)
-    for result in as_list(turn.get("tool_results")):
-        yield Part("tool_result", json_text(result))
-
-
-def _prompt_parts(body: dict[str, Any]) -> Iterator[Part]:
-    """The prompt, then what goes with it: documents, results of tools, texts to embed, pictures."""
-    for key in PROMPT_KEYS:
-        if text := as_text(body.get(key)):
-            yield Part("text", text)
-    for result in as_list(body.get("tool_results")):
-        yield Part("tool_result", json_text(result))
-    for document in as_list(body.get("documents")):
-        yield Part("text", document if type(document) is str else json_text(document))
-    aside = (*PROMPT_KEYS, "documents", "tool_results", "chat_history", "preamble", "tools")
-    for place, is_key, text in walk({key: value for key, value in body.items() if key not in aside}):
-        if is_key or place is None:
-            continue
-        if is_media(place, text):
-            yield Part("image")
-        elif text and (place[1] in _TEXT_NAMES or (place[0] is not None and place[0][1] == "texts")):
-            yield Part("text", text)
-
-
-_TEXT_NAMES = ("text", "negativeText", "maskPrompt", "negative_prompt", "search_prompt", "select_prompt", "value")
-
-
-def _call_part(call: dict[str, Any]) -> Part:
-    return Part(
-        "tool_call", tool_name=as_name(call.get("name")) or None, arguments=json_text(call.get("parameters", {}))
     )
 
 
@@ -163,7 +125,7 @@ def _plain_answer(documents: list[dict[str, Any]]) -> Conversation:
         for number, answer in answers(document):
             if (text := text_of(answer)) and (number in texts or len(texts) < _ANSWERS_MAX):
                 texts.setdefault(number, []).append(text)
-        calls += map(_call_part, calls_of(document))
+        calls += map(call_part, calls_of(document))
         pictures += len(as_list(document.get("images"))) + len(as_list(document.get("artifacts")))
     said = [(Part("text", "".join(pieces)),) for _, pieces in sorted(texts.items())]
     others = (*calls, *(Part("image") for _ in range(min(pictures, _ANSWERS_MAX))))

@@ -6,43 +6,41 @@ and response fields for foundation models", vendor by vendor.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from extproc.codecs.bedrock.plain_prompt import (
+    MEDIA_KEYS,
+    PROMPT_KEYS,
+    SCHEME_CHARS,
+    SCHEMES,
+    TEXT_KEYS,
+    is_media,
+    media_kind,
+    prompt_parts,
+)
 from extproc.framing.json_strings import Place, pointer, walk
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts, UninspectedPart
 from extproc.shape import Fields, as_list, as_object, as_word
 
-PROMPT_KEYS = ("prompt", "inputText", "message", "inputPrompt", "query")
-"""The text that is asked, as Llama, Titan, Command R, Pegasus and a reranker call it."""
-_TEXT_KEYS = frozenset(
-    """preamble chat_history documents tools tool_results texts inputs text_prompts textToImageParams
-    imageVariationParams inPaintingParams outPaintingParams colorGuidedGenerationParams virtualTryOnParams
-    negative_prompt search_prompt select_prompt singleEmbeddingParams segmentedEmbeddingParams responseFormat
-    response_format system""".split()  # noqa: SIM905 (a text reads better than one line for each word)
-)
-_ASIDE = frozenset({"preamble", "chat_history", "tools", "response_format", "responseFormat", "system"})
-"""Texts that are no turn of their own."""
-_MEDIA_KEYS = frozenset({"image", "images", "inputImage", "init_image", "mediaSource", "video", "inputVideo", "audio"})
+_READ_KEYS = (*TEXT_KEYS, "preamble", "chat_history", "documents", "tools", "tool_results", "response_format")
+"""Beside the prompt: members whose strings the model reads."""
 _LIMIT_KEYS = ("max_tokens", "max_gen_len", "maxTokens", "max_tokens_to_sample", "max_new_tokens")
 _COUNT_KEYS = ("num_generations", "numResults", "n")
+_TELLING_KEYS = frozenset({*PROMPT_KEYS, *TEXT_KEYS, *MEDIA_KEYS, "chat_history", "documents", "taskType"})
+"""One of these at least stands in every body that this reader knows."""
 KNOWN_KEYS = frozenset(
-    {*PROMPT_KEYS, *_TEXT_KEYS, *_MEDIA_KEYS, *_LIMIT_KEYS, *_COUNT_KEYS, "textGenerationConfig", "taskType",
-     "imageGenerationConfig", "temperature", "stream", "messages"}
+    {*_TELLING_KEYS, *_READ_KEYS, *_LIMIT_KEYS, *_COUNT_KEYS, "textGenerationConfig", "imageGenerationConfig",
+     "temperature", "stream", "messages"}
 )  # fmt: skip
-_TELLING_KEYS = frozenset({*PROMPT_KEYS, *_TEXT_KEYS, *_MEDIA_KEYS, "taskType"})
 _PICTURE_KEYS = frozenset({"taskType", "imageGenerationConfig", "text_prompts", "aspect_ratio", "negative_prompt"})
-
-_MEDIA_WORDS = ("image", "mask", "video", "audio", "base64", "bytes")
-_ADDRESS_WORDS = ("uri", "url")
-_SCHEMES = ("data:", "s3://", "http://", "https://")
-_SCHEME_CHARS = 8
-_PAYLOAD = re.compile(r"[A-Za-z0-9+/_\-\r\n]{64,}={0,2}\s?")
-_PARAMETER_KEYS = """top_p top_k topP topK k p seed steps cfg_scale frequency_penalty presence_penalty truncate
-    input_type dimensions normalize return_prompt search_queries_only raw_prompting mode output_format
-    top_n""".split()  # noqa: SIM905 (as above)
+_EMBEDDING_KEYS = frozenset({"singleEmbeddingParams", "segmentedEmbeddingParams"})
+_PARAMETER_KEYS = frozenset(
+    """top_p top_k topP topK k p seed steps cfg_scale frequency_penalty presence_penalty truncate input_type dimensions
+    normalize return_prompt search_queries_only raw_prompting mode output_format
+    top_n""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+)
 
 
 def read_request(document: Any) -> RequestFacts:
@@ -54,18 +52,20 @@ def read_request(document: Any) -> RequestFacts:
     body.refuse_lookalikes(KNOWN_KEYS)
     settings = body.fields("textGenerationConfig")
     limits = [limit for key in _LIMIT_KEYS if (limit := body.integer(key)) is not None]
-    limits += [limit for key in ("maxTokenCount",) if (limit := settings.integer(key)) is not None]
+    if (limit := settings.integer("maxTokenCount")) is not None:
+        limits.append(limit)
     temperature = body.number("temperature")
     choices = [count for key in _COUNT_KEYS if (count := body.integer(key, at_least=1)) is not None]
     members = as_object(document)
+    prompt_bytes = sum(utf8_size(body.text(key) or "") for key in PROMPT_KEYS)
     return RequestFacts(
         max_output_tokens=max(limits, default=None),
         choices=max(choices, default=1),
         temperature=settings.number("temperature") if temperature is None else temperature,
         tools=tuple(tool.text("name") or "unknown" for _, tool in body.objects("tools")),
-        message_count=message_count(members),
+        message_count=len(as_list(members.get("chat_history"))) + any(True for _ in prompt_parts(members)),
         has_system_text=bool(body.text("preamble")),
-        text_bytes=_text_bytes(body, members),
+        text_bytes=prompt_bytes + _text_bytes(members),
         uninspected_parts=tuple(_parts(members)),
         asks_stream_usage=True,
         parameters=_parameters(members, settings),
@@ -73,52 +73,29 @@ def read_request(document: Any) -> RequestFacts:
     )
 
 
-def message_count(body: dict[str, Any]) -> int:
-    """The turns before, and the one that is asked."""
-    return len(as_list(body.get("chat_history"))) + any(body.get(key) for key in (*PROMPT_KEYS, *_TEXT_KEYS - _ASIDE))
-
-
-def _text_bytes(body: Fields, members: dict[str, Any]) -> int:
-    size = sum(utf8_size(body.text(key) or "") for key in PROMPT_KEYS)
-    for key in _TEXT_KEYS:
-        for place, is_key, text in walk(members.get(key)):
-            if is_key or not is_media(place, text):
-                size += utf8_size(text)
-    return size
+def _text_bytes(members: dict[str, Any]) -> int:
+    return sum(
+        utf8_size(text)
+        for place, is_key, text in walk({key: members[key] for key in _READ_KEYS if key in members})
+        if (not is_key or place is None or place[0] is not None) and (is_key or not is_media(place, text))
+    )
 
 
 def _parts(members: dict[str, Any]) -> Parts:
     """Media by the names of their members; all of it, where nothing of the body is known."""
     parts = Parts()
-    if not members.keys() & _TELLING_KEYS:
+    if _TELLING_KEYS.isdisjoint(members):
         parts.add("unknown", "")
         return parts
     for place, is_key, text in walk({key: value for key, value in members.items() if key not in PROMPT_KEYS}):
         if not is_key and is_media(place, text):
-            parts.append(_media_part(pointer(place), text))
+            parts.append(_media_part(place, text))
     return parts
 
 
-def is_media(place: Place, text: str) -> bool:
-    """Is a string, by its member's name and its look, the base64 of a picture, or where one lies?"""
-    name = _member_name(place)
-    if text[:_SCHEME_CHARS].lower().startswith(_SCHEMES):
-        return name in _ADDRESS_WORDS or any(word in name for word in _MEDIA_WORDS)
-    return any(word in name for word in _MEDIA_WORDS) and _PAYLOAD.fullmatch(text) is not None
-
-
-def _member_name(place: Place) -> str:
-    """The name of the member that a string is, or stands in a list of."""
-    while place is not None:
-        place, key = place
-        if type(key) is str:
-            return key.lower()
-    return ""
-
-
-def _media_part(where: str, text: str) -> UninspectedPart:
-    kind = next((kind for kind in ("video", "audio") if kind in where.lower()), "image")
-    if text[:_SCHEME_CHARS].lower().startswith(_SCHEMES):
+def _media_part(place: Place, text: str) -> UninspectedPart:
+    where, kind = pointer(place), media_kind(place)
+    if text[:SCHEME_CHARS].lower().startswith(SCHEMES):
         return url_part(kind, where, text)
     return base64_part(kind, where, text, "")
 
@@ -126,15 +103,16 @@ def _media_part(where: str, text: str) -> UninspectedPart:
 def _image_count(body: Fields, members: dict[str, Any]) -> int | None:
     """How many pictures are to be drawn; None where none are."""
     asked = body.fields("imageGenerationConfig").integer("numberOfImages", at_least=1)
-    return asked or (1 if members.keys() & _PICTURE_KEYS else None)
+    draws = not _PICTURE_KEYS.isdisjoint(members) and _EMBEDDING_KEYS.isdisjoint(members)
+    return asked or (1 if draws else None)
 
 
 def _parameters(members: dict[str, Any], settings: Fields) -> dict[str, float | int | bool | str]:
     found: dict[str, float | int | bool | str] = {}
     if (top_p := settings.number("topP")) is not None:
         found["topP"] = top_p
-    for key in _PARAMETER_KEYS:
-        value = members.get(key)
+    for key in sorted(_PARAMETER_KEYS & members.keys()):
+        value = members[key]
         if type(value) is int or type(value) is float or type(value) is bool:
             found[key] = value
         elif (word := as_word(value)) is not None:

@@ -167,12 +167,8 @@ class _Text:
 
     def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
         block.refuse_lookalikes(_BLOCK_KEYS)
-        known = False
         for member in item:
-            known |= member in _BLOCK_KEYS
             self._read_member(block, item, member, where, depth)
-        if not known:
-            self.parts.add("unknown", where)
 
     def _read_member(self, block: Fields, item: dict[str, Any], member: str, where: str, depth: int) -> None:
         if member in MEDIA_KINDS:
