@@ -138,8 +138,8 @@ def test_the_bodies_have_exactly_the_providers_form() -> None:
 
 @pytest.mark.parametrize("api", list(CODECS))
 def test_only_what_may_pass_later_is_worth_a_retry(api: str) -> None:
-    assert _reply(api, 403).headers == {"x-should-retry": "false"}
-    assert _reply(api, 503).headers == {}
+    assert _reply(api, 403).headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in _reply(api, 503).headers
     assert _reply(api, 403).content_type == "application/json"
 
 
