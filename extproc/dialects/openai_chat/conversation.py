@@ -49,6 +49,8 @@ def _tool_names(request: dict[str, Any]) -> Iterator[str]:
         yield called_name(tool) or as_name(tool.get("name")) or as_name(tool.get("type")) or "function"
     for function in map(as_object, as_list(request.get("functions"))):
         yield as_name(function.get("name")) or "function"
+    if request.get("web_search_options") is not None:
+        yield "web_search"
 
 
 def _request_message(message: dict[str, Any]) -> Message:

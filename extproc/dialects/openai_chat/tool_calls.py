@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.shape import as_name, as_object, as_text
+from extproc.shape import as_name, as_object, as_text, json_text
 
 CALLS_MAX = 1_024
 """Calls told apart in one response; more are taken for one."""
@@ -57,9 +57,13 @@ def called_name(fragment: dict[str, Any]) -> str:
 
 
 def called_arguments(fragment: dict[str, Any]) -> str:
-    """The arguments (a function's, as JSON text) or the input (a custom tool's), or a piece of them."""
+    """The arguments (a function's, as JSON text) or the input (a custom tool's), or a piece of them. Some servers of
+    open models give the arguments as the object that the text should say."""
     called = _called(fragment)
-    return as_text(called.get("arguments")) or as_text(called.get("input"))
+    arguments = called.get("arguments")
+    if type(arguments) is dict:
+        return json_text(arguments)
+    return as_text(arguments) or as_text(called.get("input"))
 
 
 def legacy_call(said: dict[str, Any]) -> dict[str, Any] | None:
