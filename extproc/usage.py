@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -40,11 +39,32 @@ def completed(said: Usage, *, is_final: bool, input_text_bytes: int, output_text
     """
     input_tokens, output_tokens = said.input_tokens, said.output_tokens
     if is_final and input_tokens is not None and output_tokens is not None:
-        return replace(said, source=UsageSource.PROVIDER)
+        return _with(said, input_tokens, output_tokens, UsageSource.PROVIDER)
     nothing = input_tokens is None and output_tokens is None
     if input_tokens is None:
         input_tokens = estimated_tokens(input_text_bytes)
     if output_tokens is None or not is_final:
         output_tokens = max(output_tokens or 0, estimated_tokens(output_text_bytes))
     source = UsageSource.ESTIMATED if nothing else UsageSource.PARTIAL
-    return replace(said, input_tokens=input_tokens, output_tokens=output_tokens, source=source)
+    return _with(said, input_tokens, output_tokens, source)
+
+
+def _with(said: Usage, input_tokens: int, output_tokens: int, source: UsageSource) -> Usage:
+    """`dataclasses.replace` in an eighth of its time: each exchange pays for it. A test holds the two equal."""
+    return Usage(
+        input_tokens,
+        output_tokens,
+        said.cache_read_input_tokens,
+        said.cache_creation_input_tokens,
+        said.reasoning_output_tokens,
+        source,
+        said.cache_creation_1h_input_tokens,
+        said.input_audio_tokens,
+        said.output_audio_tokens,
+        said.input_image_tokens,
+        said.output_image_tokens,
+        said.web_searches,
+        said.billed_input_tokens,
+        said.billed_output_tokens,
+        said.billed_search_units,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from extproc.accounting import AccountingDecoder
 from extproc.framing.response_body import StreamFormat
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import loads
-from extproc.model import RequestFacts, ResponseFacts, Usage
+from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage, UsageSource
 
 
 class Texts:
@@ -91,3 +92,34 @@ def test_a_growing_array_is_terminal_with_its_last_bracket() -> None:
     assert not decoder.terminal
     decoder.feed(b"\n]")
     assert decoder.terminal
+
+
+def test_nothing_that_an_account_said_is_lost_on_the_way() -> None:
+    said = Usage(**{field.name: number for number, field in enumerate(fields(Usage), 1) if field.name != "source"})
+    told = ResponseFacts(
+        model="m",
+        response_id="r",
+        finish_reasons=("stop",),
+        said=said,
+        provider_usage="{}",
+        service_tier="default",
+        tool_calls=("t",),
+        text_bytes=7,
+        error=ErrorFacts("kind", "message"),
+        warnings=("w",),
+    )
+
+    class Telling:
+        terminal = True
+
+        def take_event(self, event: StreamEvent) -> None: ...
+        def take_document(self, document: object) -> None: ...
+        def usage_is_final(self, *, complete: bool) -> bool:
+            return True
+
+        def facts(self) -> ResponseFacts:
+            return told
+
+    decoder = AccountingDecoder(Telling(), status=200, request=RequestFacts())
+    usage = replace(said, source=UsageSource.PROVIDER)
+    assert decoder.finish(complete=True) == replace(told, usage=usage, terminal=True)
