@@ -117,10 +117,10 @@ def test_a_body_without_a_content_type_gets_none(stack: Stack, lane: Lane) -> No
 
 def test_calls_that_nobody_reads_pass(stack: Stack) -> None:
     calls = (
-        ("GET", "/v1/models", None),
+        ("GET", "/v1/batches", None),
         ("GET", "/v1/files?limit=1", None),
         ("DELETE", "/v1/files/file-abc", None),
-        ("POST", "/v1/audio/transcriptions", b"\xff\x00 not text"),
+        ("POST", "/v1/uploads", b"\xff\x00 not text"),
         ("POST", "/v1/Chat/Completions", json.dumps(CHAT).encode()),
         ("POST", "/v1/chat/completions;x", json.dumps(CHAT).encode()),
         ("POST", "/v1/chat/completions/", json.dumps(CHAT).encode()),
@@ -130,8 +130,9 @@ def test_calls_that_nobody_reads_pass(stack: Stack) -> None:
     for (method, path, body), delivery in zip(calls, done, strict=True):
         assert [(got["method"], got["path"]) for got in delivery.received] == [(method, path)]
         row = _unnoticed(delivery, body, {}, method)
-        assert (row["api"], row["path"]) == ("opaque", path.partition("?")[0])
-        assert row["would_decision"] == ("allow" if path == "/v1/models" else "deny")
+        looks_like = "openai.chat" if body == json.dumps(CHAT).encode() else "opaque"  # and gets no leave by it
+        assert (row["api"], row["path"]) == (looks_like, path.partition("?")[0])
+        assert row["would_decision"] == ("allow" if path == "/v1/batches" else "deny")
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 529])
