@@ -35,8 +35,9 @@ _PLAIN = "[A-Za-z0-9._:@+~-]"
 _PLAIN_PATH = re.compile(rf"(?:/{_PLAIN}+)+")
 """The paths of every api here. What stands behind an escape, `;` or an empty segment, the next server may cut off or
 read in another way: such a call is spoken in no api that we know."""
-_ESCAPED_MODEL_PATH = re.compile(rf"(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%(?:3A|3a|2F|2f))+/[a-z-]+")
-"""The one exception: AWS SDKs escape the `:` and `/` of a model's id or ARN, as SigV4 wants it."""
+_ESCAPED_MODEL_PATH = re.compile(rf"(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%3[Aa]|(?<!\.)%2[Ff](?!\.))+/[a-z-]+")
+"""The one exception: AWS SDKs escape the `:` and `/` of a model's id or ARN, as SigV4 wants it. No ARN has a dot beside
+a slash: what looks like `..` to a server that unescapes too early is no model."""
 _DIRECTORY_PATH = re.compile(rf"(?:/{_PLAIN}+)*/")
 """Only MCP is spoken at the root of a host (`mcp.stripe.com`) or at a path that ends in `/` (`…/mcp/`)."""
 

@@ -221,6 +221,7 @@ def test_policy_is_asked_without_any_key_text_or_header(make_stack: Callable[...
             "method": "POST",
             "path": "/v1/chat/completions",
             "api": "openai.chat",
+            "api_source": "path",
             "operation": "chat",
             "model": "gpt-4o-mini",
             "stream": False,

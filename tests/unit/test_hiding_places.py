@@ -230,6 +230,9 @@ def test_where_the_path_names_the_model_policy_judges_that_one(path: str, model:
         "/v1//chat/completions",
         "/v1/x%0a/v1/messages",
         "/v1/files%2520/v1/messages",
+        "/model/x%2F..%2Fy/converse",
+        "/model/..%2Fy/converse",
+        "/model/x%2F.%2Fy/invoke",
     ],
 )
 def test_a_path_that_another_server_could_cut_is_spoken_in_no_api(path: str) -> None:
