@@ -12,6 +12,7 @@ No answer names its model. Models that are billed by the image say nothing of us
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from extproc.codecs.openai.results import read_usage, stored_answers
@@ -20,8 +21,8 @@ from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import media_type_or_none
-from extproc.model import ErrorFacts, Part, ResponseFacts
-from extproc.shape import as_list, as_name, as_object, as_text
+from extproc.model import ErrorFacts, Part, ResponseFacts, Usage
+from extproc.shape import as_count, as_list, as_name, as_object, as_text
 from extproc.usage import verbatim
 
 _COMPLETED = ".completed"
@@ -62,7 +63,7 @@ class ImageAccount:
         return ResponseFacts(
             model=self._model or None,
             response_id=self._id or None,
-            said=read_usage(self._usage),
+            said=_read_usage(self._usage),
             provider_usage=verbatim(self._usage),
             text_bytes=self._text_bytes,
             error=self._error,
@@ -86,6 +87,14 @@ def image_parts(body: bytes | None) -> Iterator[Part]:
             if revised := as_text(image.get("revised_prompt")):
                 yield Part("text", revised)
             yield Part("image", media_type=media_type)
+
+
+def _read_usage(usage: dict[str, Any]) -> Usage:
+    """Output without details is all images: newer models also write, and then say how much of it is what."""
+    said = read_usage(usage)
+    details = as_object(usage.get("output_tokens_details"))
+    drawn = as_count(details.get("image_tokens")) if details else said.output_tokens
+    return replace(said, output_image_tokens=drawn)
 
 
 def _images(document: dict[str, Any]) -> list[dict[str, Any]]:

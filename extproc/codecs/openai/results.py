@@ -93,6 +93,7 @@ def read_usage(usage: dict[str, Any]) -> Usage:
         output_tokens=output_tokens,
         cache_read_input_tokens=as_count(details.get("cached_tokens")),
         input_audio_tokens=as_count(details.get("audio_tokens")),
+        input_image_tokens=as_count(details.get("image_tokens")),
     )
 
 
