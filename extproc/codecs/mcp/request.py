@@ -14,8 +14,10 @@ from extproc.model import RequestFacts
 from extproc.shape import Fields, as_object, as_text, invalid, text_size
 
 ENVELOPE_KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
-_PARAMS_KEYS = frozenset({"name", "arguments", "messages", "uri"})
-_CONTENT_KEYS = frozenset({"type", "text", "data", "resource", "content", "input"})
+_PARAMS_KEYS = frozenset({"name", "arguments", "messages", "uri", "inputResponses"})
+_RESULT_KEYS = frozenset({"role", "content", "structuredContent", "messages", "contents"})
+_CONTENT_KEYS = frozenset({"type", "text", "data", "resource", "content", "input", "structuredContent"})
+_RESOURCE_KEYS = frozenset({"uri", "text", "blob", "mimeType"})
 RESPONSE = "(response)"
 """Stands among the methods for a message that answers the server and so has none."""
 BLOCKS_DEEP_MAX = 8
@@ -106,6 +108,7 @@ class _Messages:
         self._read_result(message.fields("result"), f"{where}/result")
 
     def _read_result(self, result: Fields, where: str) -> None:
+        result.refuse_lookalikes(_RESULT_KEYS)
         content = result.raw("content")
         # What a user filled in is an object without a type; its values are text.
         if type(content) is list or (type(content) is dict and "type" in content):
@@ -140,6 +143,7 @@ class _Messages:
             self._read_content(block, "content", f"{where}/content", depth + 1)
 
     def _read_resource(self, resource: Fields, where: str) -> None:
+        resource.refuse_lookalikes(_RESOURCE_KEYS)
         if (blob := resource.text("blob")) is not None:
             self.text_bytes -= len(blob)
             self.parts.append(base64_part("file", where, blob, resource.text("mimeType") or ""))

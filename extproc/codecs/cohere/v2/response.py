@@ -47,8 +47,12 @@ class ChatAccount:
             return
         chunk = as_object(tolerant_json.loads(data))
         delta = as_object(chunk.get("delta"))
+        message = as_object(delta.get("message"))
+        if chunk.get("type") == "content-delta":  # nearly all events are
+            self._take_content(message)
+            return
         self._id = self._id or as_name(chunk.get("id"))
-        self._take_message(as_object(delta.get("message")))
+        self._take_message(message)
         if chunk.get("type") == "message-end":
             self.terminal = True
             self._take_end(delta)
@@ -87,13 +91,19 @@ class ChatAccount:
     def _take_message(self, message: dict[str, Any]) -> None:
         """A whole message, or what one event adds to it."""
         self._text_bytes += utf8_size(as_text(message.get("tool_plan")))
-        for part in content_parts(message):
-            self._text_bytes += sum(utf8_size(as_text(part.get(key))) for key in _TEXT_KEYS)
+        self._take_content(message)
         for call in called(message):
             function = as_object(call.get("function"))
             self._text_bytes += utf8_size(as_text(function.get("arguments")))
             if (name := as_name(function.get("name"))) and len(self._calls) < CALLS_MAX:
                 self._calls.append(name)
+
+    def _take_content(self, message: dict[str, Any]) -> None:
+        content = message.get("content")
+        for part in (content,) if type(content) is dict else content_parts(message):
+            for key in _TEXT_KEYS:
+                if type(text := part.get(key)) is str:
+                    self._text_bytes += utf8_size(text)
 
 
 def content_parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
