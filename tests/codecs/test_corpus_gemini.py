@@ -254,6 +254,14 @@ def test_chunks_of_an_exchange_never_change_its_facts(recording: Recording) -> N
     _invariant(recording.response_facts, recording.response_body)
 
 
+def test_a_list_of_models_is_no_models_answer() -> None:
+    listed = [Recording(folder) for folder in _folders("exchanges", ("models.list",))]
+    listed = [recording for recording in listed if recording.codec.api == "gemini.models"]
+    if not EXCHANGES:
+        pytest.skip(NO_CORPUS)
+    assert [recording.response_facts(recording.response_body) for recording in listed] == [ResponseFacts(terminal=True)]
+
+
 def _invariant(read: Any, body: bytes) -> None:
     whole = read(body)
     assert read(*bytewise(body)) == whole

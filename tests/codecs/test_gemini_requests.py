@@ -259,6 +259,18 @@ def test_contents_within_results_are_read_to_a_stated_depth() -> None:
     assert "unknown" in {part.kind for part in facts.uninspected_parts}
 
 
+def test_media_within_a_results_own_data_are_said_to_be_unread() -> None:
+    image = {"type": "image", "data": "AA=="}
+    facts = _facts({"model": "m", "input": [{"type": "function_result", "result": [image, {"rows": 3}]}]}, INTERACT)
+    assert [(part.kind, part.field) for part in facts.uninspected_parts] == [("unknown", "/input/0/result")]
+    facts = _facts({"model": "m", "input": [{"type": "function_result", "result": [image]}]}, INTERACT)
+    assert [(part.kind, part.field) for part in facts.uninspected_parts] == [("image", "/input/0/result/0")]
+
+
+def test_a_type_that_is_no_word_is_refused() -> None:
+    assert _refusal({"model": "m", "input": {"type": []}}, INTERACT).code == "invalid_request"
+
+
 # ── signatures ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

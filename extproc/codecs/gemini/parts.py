@@ -28,6 +28,7 @@ ABOUT_PARTS = frozenset(
     documentMetadata spreadsheetMetadata audioMetadata""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
 """Fields of a part that say something about it. What is text in them is scanned as any string."""
+_NOT_HELD = ABOUT_PARTS | {"text"}
 _TEXTS: Mapping[str, tuple[Shape, tuple[str, ...]]] = {
     "executableCode": (CODE, ("code",)),
     "codeExecutionResult": (CODE_RESULT, ("output",)),
@@ -55,10 +56,10 @@ class PartsRead:
     def read_content(self, content: ProtoObject) -> None:
         """Raises `ClientError` (`invalid_request`, `ambiguous_key`)."""
         for part in content.objects("parts", PART):
+            if (text := part.text("text")) is not None:
+                self.text_bytes += utf8_size(text)
             for name in part:
-                if name == "text":
-                    self.text_bytes += utf8_size(part.text(name) or "")
-                elif name not in ABOUT_PARTS:
+                if name not in _NOT_HELD:
                     self._read_held(part, name)
 
     def _read_held(self, part: ProtoObject, name: str) -> None:

@@ -32,6 +32,8 @@ class Shape:
 
     names: Mapping[str, str]
     """Spelling as it may stand in a body → the field's name in camelCase."""
+    fields: frozenset[str]
+    """The names in camelCase."""
     folded: frozenset[str]
     """The names without underscores and case: what looks like one of them must be one of them."""
 
@@ -40,7 +42,7 @@ def shape(names: str) -> Shape:
     """The message with these fields: camelCase names, separated by white space."""
     fields = names.split()
     snakes = {_CAPITAL.sub(r"_\1", name).lower(): name for name in fields}
-    return Shape({**snakes, **{name: name for name in fields}}, frozenset(map(_fold, fields)))
+    return Shape({**snakes, **{name: name for name in fields}}, frozenset(fields), frozenset(map(_fold, fields)))
 
 
 def _fold(name: str) -> str:
@@ -50,27 +52,50 @@ def _fold(name: str) -> str:
 class ProtoObject:
     """One message of a request: its fields by their camelCase names. JSON null is the same as absent."""
 
-    __slots__ = ("_members", "_spelled", "where")
+    __slots__ = ("_holder", "_members", "_place", "_spelled")
 
-    def __init__(self, value: Any, kind: Shape, where: str = "") -> None:
-        """`where` is the JSON Pointer of `value`. Raises `ClientError` (`invalid_request`, `ambiguous_key`)."""
-        self.where = where
+    def __init__(
+        self, value: Any, kind: Shape, holder: ProtoObject | None = None, place: str | tuple[str, int] = ""
+    ) -> None:
+        """`value` stands in `holder` at the field `place`, or in the list there: (field, index).
+
+        Raises `ClientError` (`invalid_request`, `ambiguous_key`).
+        """
+        self._holder = holder
+        self._place = place
+        self._spelled = _AS_NAMED
         if type(value) is not dict:
-            raise invalid(_in_words(where) or "the body", "an object")
-        self._members: dict[str, Any] = {}
-        self._spelled: dict[str, str] = {}
-        names = kind.names
+            raise invalid(_in_words(self.where) or "the body", "an object")
+        self._members: dict[str, Any] = value if kind.fields.issuperset(value) else self._named_members(value, kind)
+
+    def _named_members(self, value: dict[str, Any], kind: Shape) -> dict[str, Any]:
+        """The members by the names of their fields."""
+        members: dict[str, Any] = {}
+        spelled: dict[str, str] = {}
         for key, held in value.items():
-            name = names.get(key)
+            name = kind.names.get(key)
             if name is None:
                 if _fold(key) in kind.folded:
                     raise ClientError("ambiguous_key", "a key differs from a field's name only in case or underscores")
                 name = key
-            elif name in self._members:
+            elif name in members:
                 raise ClientError("ambiguous_key", f"{name!r} is given by two names: keep one")
             elif name != key:
-                self._spelled[name] = key
-            self._members[name] = held
+                spelled[name] = key
+            members[name] = held
+        self._spelled = spelled
+        return members
+
+    @property
+    def where(self) -> str:
+        """JSON Pointer of this message in the body. Only what cannot be read, or an error, asks for it."""
+        if self._holder is None:
+            return ""
+        if type(self._place) is tuple:
+            name, index = self._place
+            return f"{self._holder.pointer(name)}/{index}"
+        assert type(self._place) is str
+        return self._holder.pointer(self._place)
 
     def __contains__(self, name: str) -> bool:
         return self._members.get(name) is not None
@@ -121,22 +146,25 @@ class ProtoObject:
     def object(self, name: str, kind: Shape) -> ProtoObject:
         """The message at `name`; absent is an empty one."""
         value = self._members.get(name)
-        return ProtoObject({} if value is None else value, kind, self.pointer(name))
+        return ProtoObject({} if value is None else value, kind, self, name)
 
     def objects(self, name: str, kind: Shape) -> Iterator[ProtoObject]:
         """The messages in the list at `name`, or the one that stands there by itself; absent is none."""
         value = self._members.get(name)
-        where = self.pointer(name)
-        if type(value) is dict:
-            yield ProtoObject(value, kind, where)
-        elif type(value) is list:
+        if type(value) is list:
             for index, item in enumerate(value):
-                yield ProtoObject(item, kind, f"{where}/{index}")
+                yield ProtoObject(item, kind, self, (name, index))
+        elif type(value) is dict:
+            yield ProtoObject(value, kind, self, name)
         elif value is not None:
             raise invalid(self._named(name), "a list of objects")
 
     def _named(self, name: str) -> str:
         return _in_words(self.pointer(name))
+
+
+_AS_NAMED: Mapping[str, str] = {}
+"""Nothing is spelled otherwise."""
 
 
 def _in_words(where: str) -> str:

@@ -21,7 +21,12 @@ ITEMS_DEEP_MAX = 4
 
 def is_content(item: dict[str, Any]) -> bool:
     """Is this one content of a message, and not a message (a step, a turn) itself?"""
-    return item.get("type") == "text" or item.get("type") in MEDIA_KINDS
+    return item.get("type") == "text" or is_media(item)
+
+
+def is_media(item: dict[str, Any]) -> bool:
+    kind = item.get("type")
+    return type(kind) is str and kind in MEDIA_KINDS
 
 
 def is_call(kind: str) -> bool:

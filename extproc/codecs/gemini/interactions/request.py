@@ -11,6 +11,7 @@ from extproc.codecs.gemini.interactions.items import (
     holds_contents,
     is_call,
     is_content,
+    is_media,
     is_result,
 )
 from extproc.codecs.gemini.parts import media_kind
@@ -128,7 +129,7 @@ class _Read:
         """A result that is text or data. Contents among other things in a list are no text that anybody can read."""
         result = item.raw("result")
         self.text_bytes += text_size(result)
-        if type(result) is list and any(type(inner) is dict and inner.get("type") in MEDIA_KINDS for inner in result):
+        if type(result) is list and any(type(inner) is dict and is_media(inner) for inner in result):
             self.uninspected.add("unknown", item.pointer("result"))
 
     def _read_media(self, item: ProtoObject, kind: str) -> None:
