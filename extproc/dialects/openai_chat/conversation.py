@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind
-from extproc.dialects.openai_chat.response import choice_number, spoken
+from extproc.dialects.openai_chat.response import choice_number, reasoning_in_object, spoken
 from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
@@ -68,6 +68,8 @@ def _request_message(message: dict[str, Any]) -> Message:
 def _said(message: dict[str, Any]) -> Iterator[Part]:
     """Reasoning, content and refusal of a whole message, or what one delta adds to them."""
     reasoning = next((text for key in _REASONING_KEYS if (text := as_text(message.get(key)))), "")
+    if not reasoning:
+        reasoning = reasoning_in_object(message)
     if not reasoning:
         details = map(as_object, as_list(message.get("reasoning_details")))
         reasoning = "".join(as_text(detail.get("text")) or as_text(detail.get("summary")) for detail in details)

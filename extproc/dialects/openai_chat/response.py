@@ -149,11 +149,20 @@ def said_bytes(said: dict[str, Any]) -> int:
     else:
         if details := said.get("reasoning_details"):
             size += _parts_bytes(details)
+        elif type(said.get("reasoning_content")) is dict:
+            size += utf8_size(reasoning_in_object(said))
     if refusal := said.get("refusal"):
         size += utf8_size(as_text(refusal))
     if audio := said.get("audio"):
         size += utf8_size(as_text(as_object(audio).get("transcript")))
     return size
+
+
+def reasoning_in_object(said: dict[str, Any]) -> str:
+    """Envoy AI Gateway hands Bedrock's reasoning on as an object: `{"text": "…"}` in a delta, `{"reasoningText":
+    {"text": "…"}}` in a message."""
+    held = as_object(said.get("reasoning_content"))
+    return as_text(held.get("text")) or as_text(as_object(held.get("reasoningText")).get("text"))
 
 
 def _parts_bytes(parts: Any) -> int:
