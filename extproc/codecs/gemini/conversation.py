@@ -147,7 +147,7 @@ def _call(call: dict[str, Any]) -> Part:
 def _response(answer: dict[str, Any]) -> Iterator[Part]:
     yield Part(
         "tool_result",
-        json_text(answer["response"]) if answer.get("response") is not None else "",
+        _data(answer.get("response")),
         tool_call_id=as_name(answer.get("id")) or None,
         tool_name=as_name(answer.get("name")) or None,
     )
@@ -160,7 +160,11 @@ def _server_tool(name: str, held: dict[str, Any]) -> Part:
     call_id = as_name(held.get("id")) or None
     if name == "toolCall":
         return Part("tool_call", tool_call_id=call_id, tool_name=tool, arguments=json_text(as_object(held.get("args"))))
-    return Part("tool_result", json_text(held.get("response")), tool_call_id=call_id, tool_name=tool)
+    return Part("tool_result", _data(held.get("response")), tool_call_id=call_id, tool_name=tool)
+
+
+def _data(response: Any) -> str:
+    return "" if response is None else json_text(response)
 
 
 class _Candidate:
