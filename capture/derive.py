@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from capture.record import Opened, Request
 from extproc.codec import Codec
 from extproc.errors import HeadgateError
@@ -213,4 +215,5 @@ def _request_facts(request: Request | None) -> RequestFacts:
         tools=request.tools,
         message_count=request.message_count,
         text_bytes=request.text_bytes,
+        parameters=orjson.loads(request.parameters) if request.parameters else {},
     )

@@ -252,6 +252,18 @@ def test_a_codec_that_fails_leaves_columns_open_and_a_warning() -> None:
     assert build(Story(1).frames()[:-1], codecs=codecs)["capture_status"] == "cut"
 
 
+def test_an_exchange_whose_api_only_its_body_told_is_a_row_of_that_api() -> None:
+    opened = {"api": "opaque", "operation": None, "path": "/our/own"}
+    row = build(Story(1, opened=opened, request={"api": "openai.chat"}).frames())
+    assert (row["api"], row["gen_ai_operation_name"]) == ("openai.chat", "chat")
+    assert (row["prompt_text"], row["response_text"]) == ("hello", "hi there")
+    cut = build(Story(1, opened=opened, request={"api": "openai.chat"}).frames()[:-1])
+    assert (cut["api"], cut["gen_ai_usage_output_tokens"]) == ("openai.chat", 3)
+    assert bare_rows(joined(Story(1, opened=opened, request={"api": "openai.chat"}).frames())[0]).facts["api"] == (
+        "openai.chat"
+    )
+
+
 def test_an_api_without_a_codec_keeps_its_bodies() -> None:
     row = build(Story(1, api="from.the.future").frames())
     assert row["response_body"] == completion("hi there")
