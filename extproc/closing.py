@@ -102,7 +102,7 @@ class Outcome:
 def _without_echoes(facts: ResponseFacts, inspection: Inspection) -> ResponseFacts:
     """A provider says the request's names again: what was left out there is left out here."""
     if any(finding.field == "/model" for finding in inspection.findings):
-        facts = replace(facts, model=None)
+        facts = replace(facts, model=None, provider_usage=None)  # which may name the model once more
     if WITHHELD_NAME in inspection.facts.tools:
         facts = replace(facts, tool_calls=(WITHHELD_NAME,) * len(facts.tool_calls))
     return facts

@@ -112,6 +112,19 @@ def test_the_providers_own_usage_and_tier_are_kept() -> None:
     assert json.loads(d.closed.provider_usage) == {"input_tokens": 3, "output_tokens": 4, "service_tier": "standard"}
 
 
+def test_a_model_in_whose_name_something_was_found_is_not_named_by_its_usage_either() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 4, "iterations": [{"model": "sk-live-1", "output_tokens": 4}]}
+    answer = json.dumps({**json.loads(ANSWER), "usage": usage}).encode()
+    found = Finding("API_KEY", "secret", "/model", 0, 9, 1.0)
+    for findings, kept in (((), True), ((found,), False)):
+        d = drive(inspection=replace(READ, findings=findings)).play(
+            request_headers(ENFORCE), RequestBody(BODY, True), response_headers(ENFORCE), ResponseBody(answer, True)
+        )
+        assert ("sk-live-1" in (d.closed.provider_usage or "")) is kept
+        assert (d.closed.response_model is not None) is kept
+        assert d.closed.output_tokens == 4
+
+
 # --- findings where nothing can be replaced (forms) -----------------------------------------------------------------
 
 FOUND = Inspection(
