@@ -247,3 +247,9 @@ def _facts_of(body: bytes) -> ResponseFacts:
     )
     decoder.feed(body)
     return decoder.finish(complete=True)
+
+
+def test_the_fast_mode_is_told_as_the_tier_because_it_costs_more() -> None:
+    usage = {"input_tokens": 1, "output_tokens": 2, "service_tier": "standard", "speed": "fast"}
+    start = {"type": "message_start", "message": {"usage": usage}}
+    assert _facts(start, {"type": "message_delta", "usage": {"output_tokens": 3}}).service_tier == "fast"

@@ -376,3 +376,8 @@ def test_any_document_gives_facts_or_a_typed_error(document: Any, model: str) ->
                 continue
             read = codec.conversation(call, json.dumps(candidate).encode(), None)
             assert facts.message_count == read.request_message_count
+
+
+def test_optimized_latency_is_told_as_the_tier_because_it_costs_more() -> None:
+    told = {"usage": {"inputTokens": 1, "outputTokens": 1}, "performanceConfig": {"latency": "optimized"}}
+    assert _facts(CONVERSE, event("metadata", told)).service_tier == "optimized"

@@ -37,7 +37,7 @@ both = pytest.mark.parametrize("codec", [OPENAI, ANTHROPIC], ids=lambda c: c.api
         ("POST", "/v1/notchat/completions", "opaque"),
         ("POST", "/v1/xchat/completions", "opaque"),
         ("POST", "/v1/CHAT/completions", "opaque"),
-        ("POST", "/v1/messages/count_tokens", "opaque"),
+        ("POST", "/v1/messages/count_tokens", "anthropic.count_tokens"),
         ("POST", "/v1/messages/batches", "opaque"),
         ("POST", "/v1/threads/t/messages", "opaque"),
         ("GET", "/v1/messages", "opaque"),

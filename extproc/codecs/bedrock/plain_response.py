@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from extproc.codecs.bedrock.chunks import GUARDRAIL_ACTION
+from extproc.dialects.converse.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
@@ -114,7 +115,7 @@ class PlainAccount:
             self._text_bytes += text_size(call.get("parameters"))
         self._take_figures(body)
         if type(error := body.get("error")) is str and error:
-            self._error = ErrorFacts("error", error)
+            self._error = read_error(body)
         if body.get(GUARDRAIL_ACTION) == "INTERVENED":
             self.terminal = True
 

@@ -21,6 +21,8 @@ CALLS_MAX = 1_024
 """Tool calls named in one response; further ones are not."""
 
 _INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_FAST = "fast"
+"""A speed, told beside the tier; it has a price of its own, so it is told as the tier."""
 _WITHIN_TOTAL = ("message", None)
 """Iterations that the figures at the top include."""
 _DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
@@ -115,7 +117,8 @@ class MessageAccount:
 
     def _take_usage(self, usage: dict[str, Any]) -> None:
         self._provider_usage = usage or self._provider_usage
-        self._service_tier = as_name(usage.get("service_tier")) or self._service_tier
+        tier = _FAST if usage.get("speed") == _FAST else as_name(usage.get("service_tier"))
+        self._service_tier = tier or self._service_tier
         counts = {key: count for key in _INPUT_KEYS if (count := as_count(usage.get(key))) is not None}
         if any(counts.values()) or not any(self._usage.get(key) for key in _INPUT_KEYS):
             self._usage |= counts

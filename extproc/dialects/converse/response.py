@@ -23,6 +23,8 @@ CALLS_MAX = 1_024
 """Tool calls named in one response; further ones are not."""
 
 _EXCEPTION = "Exception"
+_OPTIMIZED = "optimized"
+"""A latency, told beside the tier; it has a price of its own, so it is told as the tier."""
 
 
 def event_of(event: StreamEvent) -> tuple[str, dict[str, Any]]:
@@ -113,7 +115,10 @@ class ConverseAccount:
         if usage := as_object(body.get("usage")):
             self._usage = usage
             self._usage_is_final = True
-        self._service_tier = as_name(as_object(body.get("serviceTier")).get("type")) or self._service_tier
+        tier = as_name(as_object(body.get("serviceTier")).get("type"))
+        if as_object(body.get("performanceConfig")).get("latency") == _OPTIMIZED:
+            tier = _OPTIMIZED
+        self._service_tier = tier or self._service_tier
         router = as_object(as_object(body.get("trace")).get("promptRouter"))
         self._model = as_name(router.get("invokedModelId")) or self._model
 
