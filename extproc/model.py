@@ -1,6 +1,8 @@
 """The words of `docs/architecture.md` as types: plain frozen data, no behaviour beyond what the data itself implies.
 
 Text is `str`, bodies are `bytes`, times are integer nanoseconds, money is `decimal.Decimal` in a named currency.
+
+Longer than other modules, because the words are to be seen in one place.
 """
 
 from __future__ import annotations
