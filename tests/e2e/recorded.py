@@ -1,19 +1,46 @@
-"""Reads recorded exchanges and what they say about model and usage, independently of our codecs.
+"""Reads recorded exchanges, independently of our codecs: the call, its api, the JSON documents of its response.
 
 Written from the providers' API references only, and deliberately naive: a whole body at a time, no tolerance for what
-a recording does not need. Usage is (input, output, cache read, cache creation, reasoning), as OTel GenAI counts.
+a recording does not need. What the documents say of model and usage is `recorded_usage`'s.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Mapping
+import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-Usage = tuple[int | None, int | None, int | None, int | None, int | None]
+APIS = (
+    (r"POST .*/chat/completions", "openai.chat"),
+    (r"POST .*/completions", "openai.completions"),
+    (r"POST .*/responses", "openai.responses"),
+    (r"POST .*/v1/embeddings|POST .*/deployments/[^/]+/embeddings", "openai.embeddings"),
+    (r"POST .*/images/generations", "openai.images"),
+    (r"POST api\.voyageai\.com/v1/rerank", "openai.rerank"),
+    (r"POST api\.writer\.com/v1/chat", "openai.chat"),
+    (r"POST .*/v1/messages", "anthropic.messages"),
+    (r"POST .*/v1/messages/count_tokens", "anthropic.count_tokens"),
+    (r"POST .*/v1/complete", "anthropic.complete"),
+    (r"POST .*:(?:streamG|g)enerateContent", "gemini.generate_content"),
+    (r"POST .*:countTokens", "gemini.count_tokens"),
+    (r"POST .*:(?:embedContent|batchEmbedContents)", "gemini.embed_content"),
+    (r"GET generativelanguage\.googleapis\.com/v1beta/models", "gemini.models"),
+    (r"POST .*/model/[^/]+/converse(?:-stream)?", "bedrock.converse"),
+    (r"POST .*/model/[^/]+/invoke(?:-with-response-stream)?", "bedrock.invoke_model"),
+    (r"POST api\.cohere\.com/v1/(chat|generate|embed|rerank)", r"cohere.v1.\1"),
+    (r"POST api\.cohere\.com/v2/(chat|embed|rerank)", r"cohere.v2.\1"),
+    (r"POST .*/api/(chat|generate)", r"ollama.\1"),
+    (r"POST .*/api/embed(?:dings)?", "ollama.embed"),
+    (r"POST .*/mcp", "mcp"),
+)
+"""`METHOD host/path` → api, as docs/decisions/004-codecs.md lists them; the first that matches."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +94,13 @@ class Recorded:
         """As the wire had it, where that was kept."""
         return self._bytes("response.wire") or self.response_body
 
-    @property
+    @cached_property
     def api(self) -> str:
-        """By method and path: OpenAI's and Anthropic's references name one path each, providers put prefixes before."""
-        path = self.path.partition("?")[0]
-        if self.method == "POST" and path.endswith("/chat/completions"):
-            return "openai.chat"
-        if self.method == "POST" and path.endswith("/messages"):
-            return "anthropic.messages"
+        call = f"{self.method} {self.authority.partition(':')[0]}{self.path.partition('?')[0]}"
+        for pattern, api in APIS:
+            found = re.fullmatch(pattern, call)
+            if found is not None:
+                return found.expand(api)
         return "opaque"
 
     @cached_property
@@ -84,6 +110,10 @@ class Recorded:
 
     @property
     def requested_model(self) -> str | None:
+        """By the path where the provider goes by that, else by the body."""
+        named = re.search(r"/(?:deployments|models?)/([^/:]+(?::\d+)?)[:/]", unquote(self.path.partition("?")[0]))
+        if named is not None and self.api.partition(".")[0] in ("gemini", "bedrock", "openai"):
+            return named[1]
         try:
             document = json.loads(self.request_body)
         except ValueError:
@@ -96,9 +126,27 @@ def recordings(directory: Path) -> list[Recorded]:
 
 
 def _documents(body: bytes) -> Iterator[Any]:
-    if body.lstrip()[:1] in (b"{", b"["):
-        yield json.loads(body)
-        return
+    text = body.lstrip()
+    if text[:1] == b"[":
+        yield from json.loads(text)
+    elif text[:1] == b"{":
+        yield from _values(text.decode())
+    elif body[:1] == b"\0":
+        yield from _eventstream(body)
+    else:
+        yield from _events(body)
+
+
+def _values(text: str) -> Iterator[Any]:
+    """One JSON value, or one on each line."""
+    decoder = json.JSONDecoder()
+    while text:
+        value, end = decoder.raw_decode(text)
+        yield value
+        text = text[end:].lstrip()
+
+
+def _events(body: bytes) -> Iterator[Any]:
     for block in body.replace(b"\r\n", b"\n").split(b"\n\n"):
         lines = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
         data = b"\n".join(lines).strip()
@@ -106,52 +154,10 @@ def _documents(body: bytes) -> Iterator[Any]:
             yield json.loads(data)
 
 
-def model_and_usage(recorded: Recorded) -> tuple[str | None, Usage | None]:
-    """The response's model, and its usage; None where it says none."""
-    objects = [document for document in recorded.documents if isinstance(document, dict)]
-    if recorded.api == "openai.chat":
-        return _openai(objects)
-    return _anthropic(objects)
-
-
-def _openai(chunks: list[Mapping[str, Any]]) -> tuple[str | None, Usage | None]:
-    models = [chunk["model"] for chunk in chunks if chunk.get("model")]
-    told = [chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage") for chunk in chunks]
-    usage = next((usage for usage in reversed(told) if usage), None)
-    if usage is None:
-        return (models[-1] if models else None), None
-    prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
-    asked, answered = usage["prompt_tokens"], usage["completion_tokens"]
-    reasoning = completion.get("reasoning_tokens")
-    # Gemini's compatible endpoint leaves its thinking out of the completion and counts it in the total only.
-    unnamed = usage.get("total_tokens", 0) - asked - answered
-    if unnamed > 0 and reasoning is None:
-        answered, reasoning = answered + unnamed, unnamed
-    return models[-1] if models else None, (
-        asked,
-        answered,
-        # OpenAI; Mistral; what stands behind Hugging Face's router.
-        _first(prompt.get("cached_tokens"), usage.get("num_cached_tokens"), usage.get("cached_tokens")),
-        prompt.get("cache_write_tokens"),  # OpenRouter
-        reasoning,
-    )
-
-
-def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _anthropic(events: list[Mapping[str, Any]]) -> tuple[str | None, Usage | None]:
-    """`message_delta` carries cumulative figures, laid over those of `message_start`."""
-    model, usage = None, {}
-    for event in events:
-        message = event.get("message", event)
-        model = model or message.get("model")
-        for told in (message.get("usage"), event.get("usage")):
-            usage |= {key: value for key, value in (told or {}).items() if value is not None}
-    if "output_tokens" not in usage:
-        return model, None
-    read, created = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
-    whole = usage.get("input_tokens", 0) + (read or 0) + (created or 0)
-    thinking = (usage.get("output_tokens_details") or {}).get("thinking_tokens")
-    return model, (whole, usage["output_tokens"], read, created, thinking)
+def _eventstream(body: bytes) -> Iterator[Any]:
+    """Payloads of an AWS eventstream, sums unchecked; what an InvokeModel chunk holds is decoded."""
+    while body:
+        total, headers = struct.unpack_from(">II", body)
+        payload = json.loads(body[12 + headers : total - 4])
+        yield json.loads(base64.b64decode(payload["bytes"])) if "bytes" in payload else payload
+        body = body[total:]

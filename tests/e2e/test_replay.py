@@ -18,7 +18,8 @@ import yaml
 
 from extproc.stack import Stack, plan
 from tests.e2e.gate import EXAMPLE, Reply
-from tests.e2e.recorded import Recorded, model_and_usage, recordings
+from tests.e2e.recorded import Recorded, recordings
+from tests.e2e.recorded_usage import NOTHING, model_and_usage
 from tests.e2e.support import ask
 from tests.e2e.traffic import wait_for_rows
 
@@ -34,6 +35,17 @@ USAGE_COLUMNS = (
     "gen_ai_usage_cache_creation_input_tokens",
     "gen_ai_usage_reasoning_output_tokens",
 )
+PROBLEMS = {
+    "bedrock-converse-n-200-pydantic-ai-ca754a02": "malformed_json",  # the recording lost the request's last bytes
+    "openai-completions-n-400-ai-gateway-979fa3d0": "invalid_request",  # max_tokens: -1, which OpenAI refused as well
+}
+"""Requests that an enforced route would have refused as they came; in shadow they pass, and their rows say so."""
+VECTORS = {"openai.embeddings", "openai.rerank", "gemini.embed_content", "cohere.v2.embed", "ollama.embed"}
+"""What they answer is no text: there is no output to count."""
+UNMETERED = {
+    *("opaque", "mcp", "openai.images", "anthropic.count_tokens", "gemini.count_tokens", "gemini.models"),
+}
+"""They tell no tokens that were spent, and none are estimated."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,17 @@ def test_each_row_tells_the_call_and_its_end(replayed: list[Replayed]) -> None:
         recorded = one.recorded
         host = recorded.authority.partition(":")[0]
         path = recorded.path.partition("?")[0]
-        expected = (recorded.method, path, host, recorded.status, "completed", "upstream", "shadow", "allow", None)
+        expected = (
+            recorded.method,
+            path,
+            host,
+            recorded.status,
+            "completed",
+            "upstream",
+            "shadow",
+            "allow",
+            PROBLEMS.get(recorded.id),
+        )
         return tuple(one.row[column] for column in columns), expected
 
     assert _differing(replayed, told) == {}
@@ -136,31 +158,45 @@ def test_each_row_tells_the_call_and_its_end(replayed: list[Replayed]) -> None:
 
 def test_each_row_names_the_api_by_method_and_path(replayed: list[Replayed]) -> None:
     assert _differing(replayed, lambda r: (r.row["api"], r.recorded.api)) == {}
-    assert {one.row["api"] for one in replayed} == {"openai.chat", "anthropic.messages", "opaque"}
+    assert len({one.row["api"] for one in replayed}) >= 26
+    assert [one.recorded.method for one in replayed if one.row["api"] == "opaque"] == ["GET"]  # a thread of Assistants
 
 
 def test_models_are_those_of_request_and_response(replayed: list[Replayed]) -> None:
-    read = [one for one in replayed if one.recorded.api != "opaque"]
-    assert _differing(read, lambda r: (r.row["gen_ai_request_model"], r.recorded.requested_model)) == {}
+    read = [one for one in replayed if one.recorded.api != "opaque" and one.recorded.id not in PROBLEMS]
+    asked = [one for one in read if one.recorded.request_body]  # without a body there is nothing to judge or to price
+    assert _differing(asked, lambda r: (r.row["gen_ai_request_model"], r.recorded.requested_model)) == {}
     assert _differing(read, lambda r: (r.row["gen_ai_response_model"], model_and_usage(r.recorded)[0])) == {}
 
 
 def test_usage_is_the_providers_or_marked_as_not(replayed: list[Replayed]) -> None:
-    def usage(one: Replayed) -> tuple[Any, Any]:
-        expected = model_and_usage(one.recorded)[1]
-        if expected is None:  # it says none: nothing but an error costs nothing, all else has to be estimated
-            documents = one.recorded.documents
-            answered = any(document.get("choices") or document.get("content") for document in documents)
-            refused = one.recorded.status >= 400 or any("error" in document for document in documents)
-            return one.row["usage_source"], "none" if refused and not answered else "estimated"
-        return (one.row["usage_source"], tuple(one.row[column] for column in USAGE_COLUMNS)), ("provider", expected)
+    """Every figure that the provider said stands in the row; the source says whether others stand beside it."""
 
-    assert _differing([one for one in replayed if one.recorded.api != "opaque"], usage) == {}
-    unread = [one for one in replayed if one.recorded.api == "opaque"]
-    nothing = ("none", (None,) * len(USAGE_COLUMNS))
-    assert (
-        _differing(unread, lambda r: ((r.row["usage_source"], tuple(r.row[c] for c in USAGE_COLUMNS)), nothing)) == {}
-    )
+    def usage(one: Replayed) -> tuple[Any, Any]:
+        said = model_and_usage(one.recorded)[1]
+        row = tuple(one.row[column] for column in USAGE_COLUMNS)
+        kept = tuple(None if value is None else stood for value, stood in zip(said, row, strict=True))
+        return (one.row["usage_source"], kept), (_source(one.recorded, said[:2]), said)
+
+    assert _differing(replayed, usage) == {}
+    nothing = [one for one in replayed if one.row["usage_source"] == "none"]
+    assert _differing(nothing, lambda r: (tuple(r.row[c] for c in USAGE_COLUMNS), NOTHING)) == {}
+
+
+def _source(recorded: Recorded, said: tuple[int | None, ...]) -> str:
+    """Nothing but an error costs nothing: all else that the provider did not count has to be estimated."""
+    documents = recorded.documents
+    waits = any(document.get("status") == "queued" for document in documents)  # a later call fetches what it cost
+    if recorded.api in UNMETERED or waits:
+        return "none"
+    told = [value is not None for value in said]
+    if all(told) or (told[0] and recorded.api in VECTORS):
+        return "provider"
+    if any(told):
+        return "partial"
+    answered = any(document.get("choices") or document.get("content") for document in documents)
+    refused = recorded.status >= 400 or any(document.get("error") for document in documents)
+    return "none" if refused and not answered else "estimated"
 
 
 def test_money_is_known_or_says_why_not(replayed: list[Replayed]) -> None:

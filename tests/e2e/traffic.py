@@ -28,7 +28,7 @@ from tests.e2e.support import rows
 
 EXCHANGE_HEADER: Final = "x-headgate-exchange-id"
 Row = dict[str, Any]
-ROW_S_MAX: Final = 20.0
+ROW_S_MAX: Final = 40.0
 LEGACY_KEY: Final = "sk-example-search-legacy-app"
 """A provider key of the client's own, known to the example teams file by its fingerprint."""
 
