@@ -11,7 +11,10 @@ from typing import Any
 
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from extproc.codec import Codec
 from extproc.codecs import CODECS, codec_for, recognised
 from extproc.codecs.openai.responses.response import ITEMS_MAX
 from extproc.errors import ClientError
@@ -336,3 +339,44 @@ def test_a_stream_that_resumes_or_polls_a_background_response_counts_at_its_end(
         decoder.feed(json.dumps({**response, "status": status}).encode())
         facts = decoder.finish(complete=True)
         assert (facts.usage.input_tokens, facts.said.input_tokens) == (tokens, 4)
+
+
+KEYS = [
+    "type", "response", "output", "item", "delta", "output_index", "item_id", "content", "summary", "text", "refusal",
+    "arguments", "action", "queries", "outputs", "results", "error", "usage", "input_tokens_details", "status", "id",
+    "input", "tools", "role", "name", "prompt", "variables", "image_url", "input_audio", "file_data", "value",
+    "choices", "incomplete_details", "background", "model", "namespace", "index",
+]  # fmt: skip
+WORDS = [
+    "response.created", "response.completed", "response.output_item.added", "response.output_item.done", "error",
+    "response.output_text.delta", "response.function_call_arguments.delta", "response.reasoning_summary_text.delta",
+    "message", "reasoning", "function_call", "function_call_output", "code_interpreter_call", "mcp_call", "completed",
+    "web_search_call", "image_generation_call", "output_text", "input_image", "input_file", "input_audio", "namespace",
+]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.text(max_size=4) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    max_leaves=25,
+)
+
+
+@pytest.mark.parametrize("codec", [COMPLETIONS, RESPONSES], ids=lambda codec: codec.api)
+@given(st.lists(JSON, max_size=4), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whatever_comes_is_read_or_refused(codec: Codec, documents: list[Any], streamed: bool) -> None:
+    body = b"".join(b"data: " + json.dumps(document).encode() + b"\n\n" for document in documents)
+    if not streamed:
+        body = json.dumps(documents[0] if documents else None).encode()
+    decoder = codec.response(call=CALL, status=200, content_type=None, request=RequestFacts())
+    decoder.feed(body)
+    assert isinstance(decoder.finish(complete=True), ResponseFacts)
+    codec.conversation(CALL, body, body)
+    for document in documents:
+        whole = {"input": document, "prompt": document, "tools": [document]}
+        codec.conversation(CALL, json.dumps(whole).encode(), json.dumps({"output": document}).encode())
+        for asked in (document, whole, {"input": [document]}):
+            try:
+                facts = codec.request(asked, CALL)
+            except ClientError:
+                continue
+            assert isinstance(facts, RequestFacts)

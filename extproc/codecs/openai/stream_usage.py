@@ -22,6 +22,7 @@ from extproc.shape import as_object
 EXTRA_CHUNK_BYTES_MAX = 16 * 1024
 """A longer event is not the chunk that was asked for (some 600 bytes), so it is passed on without being held."""
 
+_NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
@@ -109,7 +110,7 @@ class UsageRemover:
 
 def is_extra_chunk(event: bytes) -> bool:
     """Is this the event that carries usage and nothing else?"""
-    if b'"usage"' not in event or b'"choices"' not in event:
+    if b'"usage"' not in event or _NO_CHOICES.search(event) is None:  # spares parsing all others
         return False
     parser = SseParser(event_bytes_max=EXTRA_CHUNK_BYTES_MAX)
     events = [*parser.feed(event), *parser.flush()]
