@@ -17,6 +17,7 @@ KNOWN_KEYS = frozenset(
 _MESSAGE_KEYS = frozenset({"role", "content"})
 _BLOCK_KEYS = frozenset({"type", "source", "content"})
 _TOOL_KEYS = frozenset({"type", "name"})
+_PLAIN_TEXT_KEYS = frozenset({"type", "text", "cache_control", "citations"})
 BLOCKS_DEEP_MAX = 8
 """Blocks within blocks (an image in a document in a tool's result); deeper ones are called unknown, so uninspected."""
 
@@ -37,8 +38,10 @@ _TEXT_BLOCKS = frozenset(
         "fallback",
     }
 )
-_TEXT_KEYS = """text thinking title source input name stdout stderr error_code tool tools tool_references tool_changes
-    citations""".split()  # noqa: SIM905 (as above)
+_TEXT_KEYS = frozenset(
+    """text thinking title source input name stdout stderr error_code tool tools tool_references
+    tool_changes""".split()  # noqa: SIM905 (as above)
+)
 _SERVER_TOOL_SUFFIXES = ("_tool_use", "_result", "_output", "_error")
 """What the provider's own tools were asked and answered: `server_tool_use`, `web_search_tool_result`, …"""
 _PARAMETERS = """top_k top_p service_tier speed inference_geo thinking.type thinking.budget_tokens thinking.display
@@ -123,6 +126,15 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _is_plain_text(item: Any) -> bool:
+    return (
+        type(item) is dict
+        and item.get("type") == "text"
+        and type(item.get("text")) is str
+        and item.keys() <= _PLAIN_TEXT_KEYS
+    )
+
+
 class _Text:
     """Counts the text of a request and notes what is none."""
 
@@ -141,8 +153,10 @@ class _Text:
         if type(content) is not list:
             raise invalid(holder.named(key), "a string or a list of blocks")
         for index, item in enumerate(content):
-            block = Fields(item, holder, (key, index))
-            self._read_block(block, item, f"{where}/{index}", depth)
+            if _is_plain_text(item):  # nearly every block
+                self.size_bytes += utf8_size(item["text"])
+            else:
+                self._read_block(Fields(item, holder, (key, index)), item, f"{where}/{index}", depth)
 
     def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
         block.refuse_lookalikes(_BLOCK_KEYS)
@@ -152,7 +166,7 @@ class _Text:
         elif not is_text_block(kind) or depth >= BLOCKS_DEEP_MAX:
             self.parts.add("unknown", where)
         else:
-            self.size_bytes += sum(text_size(item.get(key)) for key in _TEXT_KEYS)
+            self.size_bytes += sum(text_size(value) for key, value in item.items() if key in _TEXT_KEYS)
             if type(item.get("source")) is dict:  # text names its source by a string; only media have an object there
                 self.parts.add("unknown", where)
             inner = block.raw("content")

@@ -12,7 +12,7 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part
 from extproc.model import RequestFacts, UninspectedPart
-from extproc.shape import Fields, as_list, as_object, as_text, as_word, invalid, text_size
+from extproc.shape import Fields, as_object, as_text, as_word, invalid, text_size
 
 KNOWN_KEYS = frozenset(
     """additionalModelRequestFields additionalModelResponseFieldPaths guardrailConfig inferenceConfig messages
@@ -162,8 +162,11 @@ class _Text:
             return
         if content is not None and type(content) is not list:
             raise invalid(holder.named(key), "a list of blocks")
-        for index, block in holder.objects(key):
-            self._read_block(block, as_object(as_list(content)[index]), f"{where}/{index}", depth)
+        for index, item in enumerate(content or ()):
+            if type(item) is dict and len(item) == 1 and type(text := item.get("text")) is str:  # nearly every block
+                self.size_bytes += utf8_size(text)
+            else:
+                self._read_block(Fields(item, holder, (key, index)), item, f"{where}/{index}", depth)
 
     def _read_block(self, block: Fields, item: dict[str, Any], where: str, depth: int) -> None:
         block.refuse_lookalikes(_BLOCK_KEYS)
