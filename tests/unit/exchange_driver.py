@@ -142,7 +142,9 @@ def surroundings(*routes: Route, limits: Limits | None = None, memory_bytes: int
         limits=limits or Limits(),
         memory=MemoryBudget(memory_bytes),
         codec_for=lambda call: FakeCodec(),
-        price=lambda provider, model, usage, at_ns, tier=None, *, asked_model=None: Cost(unknown_reason="unknown_model"),
+        price=lambda provider, model, usage, at_ns, tier=None, *, asked_model=None: Cost(
+            unknown_reason="unknown_model"
+        ),
     )
 
 
