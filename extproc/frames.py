@@ -25,7 +25,7 @@ from extproc.redaction import storable_fields
 _METHOD_CHARS_MAX = 32
 _PATH_CHARS_MAX = 512
 _HEADER_CHARS_MAX = 256
-"""A content type or coding is shorter; beyond, it is the client's own text in the place of one."""
+"""A content type, a coding, an error's type is shorter; beyond, it is somebody's own text in the place of one."""
 _FINDINGS_LISTED_MAX = 1_000
 
 
@@ -185,7 +185,7 @@ def closed(
         capture_status=capture_status,
         answered_by=answered_by,
         http_status=http_status,
-        error_type=error_type or (facts.error.type if facts.error else None),
+        error_type=error_type or (_short(facts.error.type) if facts.error else None),
         error_message=_utf8(facts.error.message) if facts.error and keep_text else None,
         attempts=attempts,
         response_model=facts.model,
@@ -215,8 +215,8 @@ def closed(
     )
 
 
-def _short(header: str | None) -> str | None:
-    return header and header[:_HEADER_CHARS_MAX]
+def _short(word: str | None) -> str | None:
+    return word and word[:_HEADER_CHARS_MAX]
 
 
 def _utf8(text: str) -> str:
