@@ -36,6 +36,9 @@ def set_(*path: str | int, to: Any) -> Callable[[Any], None]:
     return change
 
 
+FIRST_SHADOW = [route["mode"] for route in yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["routes"]].index(
+    "shadow"
+)
 BROKEN: dict[str, tuple[Callable[[Any], None], str]] = {
     "a misspelt section": (set_("polcy", to={}), "polcy"),
     "a misspelt field": (set_("policy", "dedline_ms", to=5), "policy.dedline_ms"),
@@ -46,7 +49,10 @@ BROKEN: dict[str, tuple[Callable[[Any], None], str]] = {
     "two routes of one name": (set_("routes", 1, "name", to="openai"), "routes: the name 'openai' is used twice"),
     "a key lent to anybody": (set_("routes", 0, "authentication", to="none"), "routes.0"),
     "no address": (set_("listener", "address", to="localhost"), "listener.address"),
-    "strict durability in shadow": (set_("routes", 2, "durability", to="strict"), "routes.2"),
+    "strict durability in shadow": (
+        set_("routes", FIRST_SHADOW, "durability", to="strict"),
+        f"routes.{FIRST_SHADOW}",
+    ),
     "two places for a secret": (
         set_("providers", "openai", "credential", "secret", to={"env": "A", "value": "hunter2"}),
         "providers.openai.credential.secret",
