@@ -66,7 +66,7 @@ def describe(recorded: Recorded) -> dict[str, Any]:
     codec = CODECS.get(inspection.api or "", codec)
     body, decode_warnings = _decoded(recorded)
     response = _response(codec, recorded, inspection, body)
-    conversation = codec.conversation(call, recorded.request_body or None, body or None)
+    conversation = codec.conversation(call, inspection.decoded_body or recorded.request_body or None, body or None)
     facts = inspection.facts
     warnings = (*decode_warnings, *response.warnings, *conversation.warnings)
     return {

@@ -1,34 +1,45 @@
 """Recorded exchanges as people keep them: folders (request.json, request.body, response.json, response.body) and HAR
 files (HTTP Archive 1.2, as browsers and proxies save them). Read as they are: what is missing is None.
+
+`recorded_parts` knows the many ways in which recorders write one thing.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from extproc.commands.recorded_parts import (
+    BODY_FILE_KEYS,
+    Unreadable,
+    address_of,
+    headers_of,
+    host_and_port,
+    inline_body,
+    left_coding,
+    method_of,
+    said_base64,
+    status_of,
+    unarmoured,
+)
 from extproc.errors import OperatorError
 from extproc.model import CALL_HINTS, HINT_CHARS_MAX, Call
 
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of one file."""
+DEPTH_MAX: Final = 8
+"""Folders in folders, down to a recording."""
 
-Headers = tuple[tuple[str, str], ...]
-
-
-class Unreadable(Exception):
-    """Not a recording; says why."""
+_HEADS: Final = ("request.json", "response.json")
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One exchange, response content coding as `response_encoding` says."""
+    """One exchange. The content coding that its bodies still have, `call` and `response_encoding` say."""
 
     id: str
     call: Call
@@ -38,24 +49,32 @@ class Recorded:
     response_type: str | None
     response_encoding: str | None
     response_body: bytes = field(repr=False)
+    port: int | None = None
+    """Of the authority, where it names one."""
 
 
 def recordings(path: Path) -> Iterator[Recorded | tuple[str, Unreadable]]:
-    """All exchanges of a folder, a folder of folders, or a HAR file; (id, why) for each that is none.
+    """All exchanges of a folder, of the folders in it, or of a HAR file; (id, why) for each that is none.
 
     Raises `OperatorError` when `path` is none of these.
     """
     if path.is_dir():
-        if any((path / name).exists() for name in ("request.json", "response.json")):
-            folders = [path]
-        else:
-            folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
-        for folder in folders:
+        for folder in _folders(path, DEPTH_MAX):
             yield _kept(folder.name, lambda folder=folder: _from_folder(folder))
     elif path.is_file():
         yield from _from_har(path)
     else:
         raise OperatorError("recordings_missing", f"{path} is neither a folder nor a file")
+
+
+def _folders(path: Path, depth_left: int) -> Iterator[Path]:
+    """`path` when it is a recording; else those in it. A folder with nothing to descend into counts as a broken one."""
+    inner = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    if not inner or depth_left == 0 or any((path / name).exists() for name in _HEADS):
+        yield path
+        return
+    for folder in inner:
+        yield from _folders(folder, depth_left - 1)
 
 
 def _kept(name: str, load: Any) -> Recorded | tuple[str, Unreadable]:
@@ -71,26 +90,27 @@ def _kept(name: str, load: Any) -> Recorded | tuple[str, Unreadable]:
 
 def _from_folder(folder: Path) -> Recorded:
     request = _object(folder / "request.json")
-    path = request.get("path")
-    if not isinstance(path, str) or not path.startswith("/"):
-        raise Unreadable("request.json has no path")
-    headers = _headers(request.get("headers"))
-    host = str(request.get("authority") or headers.get("host") or "")
     response = _object(folder / "response.json") if (folder / "response.json").is_file() else {}
-    response_headers = _headers(response.get("headers"))
-    body, encoding = _bytes(folder / "response.body"), None
-    if not body and (folder / "response.wire").is_file():  # only the wire was kept
-        body, encoding = _bytes(folder / "response.wire"), response_headers.get("content-encoding")
-    status = response.get("status")
-    return Recorded(
-        id=folder.name,
-        call=_call(str(request.get("method", "POST")), host, path, headers),
-        request_body=_bytes(folder / "request.body"),
-        status=status if isinstance(status, int) else None,
-        response_type=response_headers.get("content-type"),
-        response_encoding=encoding,
-        response_body=body,
-    )
+    request_body = _body(folder, "request", request)
+    response_body = _body(folder, "response", response)
+    if not response_body:  # only the wire was kept
+        response_body = _bytes(folder / "response.wire")
+    return _recorded(folder.name, request, request_body, response, response_body)
+
+
+def _body(folder: Path, side: str, head: Mapping[str, Any]) -> bytes:
+    """The file beside the head, the one that it names, or what stands in it."""
+    names = [name for key in BODY_FILE_KEYS if isinstance(name := head.get(key), str)]
+    for name in (f"{side}.body", *names):
+        file = folder / Path(name).name  # never outside of the recording
+        if file.is_file() and (data := _bytes(file)):
+            return unarmoured(data.decode("latin-1")) if said_base64(head) and _is_armour(data) else data
+    return inline_body(head) or b""
+
+
+def _is_armour(data: bytes) -> bool:
+    """Base64 is told from what it may have been taken off already: neither JSON nor events begin so."""
+    return data.lstrip()[:1].isalnum() and b":" not in data[:64]
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -138,30 +158,17 @@ def _from_har(path: Path) -> Iterator[Recorded | tuple[str, Unreadable]]:
 
 def _entry(name: str, entry: Any) -> Recorded:
     request, response = _member(entry, "request"), _member(entry, "response")
-    url = request.get("url")
-    if not isinstance(url, str):
+    if not isinstance(request.get("url"), str):
         raise Unreadable("the entry's request has no url")
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        raise Unreadable("the entry's url is none") from None
-    headers = _har_headers(request.get("headers"))
-    posted = _member(request, "postData")
-    if "content-type" not in headers and isinstance(posted.get("mimeType"), str):
-        headers = {**headers, "content-type": posted["mimeType"]}
-    headers.pop("content-encoding", None)  # a HAR holds text: the coding is off
-    content = _member(response, "content")
-    status = response.get("status")
-    kind = _har_headers(response.get("headers")).get("content-type") or content.get("mimeType")
-    return Recorded(
-        id=name,
-        call=_call(str(request.get("method", "GET")), host, parts.path or "/", headers),
-        request_body=_har_text(posted),
-        status=status if isinstance(status, int) and status > 0 else None,
-        response_type=kind if isinstance(kind, str) else None,
-        response_encoding=None,
-        response_body=_har_text(content),
+    posted, content = _member(request, "postData"), _member(response, "content")
+    return _recorded(
+        name,
+        request,
+        _har_text(posted),
+        response,
+        _har_text(content),
+        request_type=posted.get("mimeType"),
+        response_type=content.get("mimeType"),
     )
 
 
@@ -174,38 +181,44 @@ def _har_text(holder: Mapping[str, Any]) -> bytes:
     text = holder.get("text")
     if not isinstance(text, str):
         return b""
-    if holder.get("encoding") == "base64":
-        try:
-            return base64.b64decode(text)
-        except (binascii.Error, ValueError):
-            raise Unreadable("a body is not the base64 that it says it is") from None
-    return text.encode("utf-8", "replace")
-
-
-def _har_headers(value: Any) -> dict[str, str]:
-    named = (
-        [(item.get("name"), item.get("value")) for item in value if isinstance(item, dict)]
-        if isinstance(value, list)
-        else []
-    )
-    return {name.lower(): text for name, text in named if isinstance(name, str) and isinstance(text, str)}
+    return unarmoured(text) if said_base64(holder) else text.encode("utf-8", "replace")
 
 
 # ── both ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _headers(value: Any) -> dict[str, str]:
-    """A list of pairs, or an object, by lower-case name."""
-    pairs = list(value.items()) if isinstance(value, dict) else value if isinstance(value, list) else []
-    return {str(pair[0]).lower(): str(pair[1]) for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2}
-
-
-def _call(method: str, authority: str, path: str, headers: Mapping[str, str]) -> Call:
-    return Call(
-        method=method.upper(),
-        path=path.partition("?")[0],
-        host=authority.rpartition("@")[2].partition(":")[0].lower(),
-        content_type=headers.get("content-type"),
-        content_encoding=headers.get("content-encoding"),
+def _recorded(
+    name: str,
+    request: Mapping[str, Any],
+    request_body: bytes,
+    response: Mapping[str, Any],
+    response_body: bytes,
+    *,
+    request_type: Any = None,
+    response_type: Any = None,
+) -> Recorded:
+    """`request_type` and `response_type`: what a recorder says beside the headers, where they say none."""
+    headers, answered = headers_of(request.get("headers")), headers_of(response.get("headers"))
+    authority, path = address_of(request, headers)
+    host, port = host_and_port(authority)
+    status = status_of(response, answered)
+    if status is None and response_body:  # an answer came, so much is certain
+        status = _OK
+    call = Call(
+        method=method_of(request, headers, otherwise="POST" if request_body else "GET"),
+        path=path,
+        host=host,
+        content_type=headers.get("content-type") or (request_type if isinstance(request_type, str) else None),
+        content_encoding=left_coding(request_body, headers.get("content-encoding")),
         hints={name: headers[name][:HINT_CHARS_MAX] for name in CALL_HINTS if name in headers},
+    )
+    return Recorded(
+        id=name,
+        call=call,
+        request_body=request_body,
+        status=status,
+        response_type=answered.get("content-type") or (response_type if isinstance(response_type, str) else None),
+        response_encoding=left_coding(response_body, answered.get("content-encoding")),
+        response_body=response_body,
+        port=port,
     )
