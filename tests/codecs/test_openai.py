@@ -34,6 +34,8 @@ EXCHANGE = "0190b3a0-7e4c-7abc-8def-0123456789ab"
         ("POST", "/api/v2/cortex/v1/chat/completions", "openai.chat"),
         ("POST", "/serving-endpoints/chat/completions", "openai.chat"),
         ("POST", "/serving-endpoints/llama/invocations", "openai.chat"),
+        ("POST", "/v1/projects/p/locations/l/publishers/mistralai/models/m-1:streamRawPredict", "openai.chat"),
+        ("POST", "/v1/projects/p/locations/l/publishers/ai21/models/m-1:rawPredict", "opaque"),
         ("POST", "/endpoints/mine/invocations", "opaque"),
         ("GET", "/serving-endpoints/llama/invocations", "opaque"),
         ("POST", "/v1/completions", "openai.completions"),
@@ -380,3 +382,12 @@ def test_whatever_comes_is_read_or_refused(codec: Codec, documents: list[Any], s
             except ClientError:
                 continue
             assert isinstance(facts, RequestFacts)
+
+
+def test_mistral_on_vertex_is_named_and_streamed_by_its_path() -> None:
+    body = {"model": "another", "messages": [{"role": "user", "content": "Hi"}]}
+    path = "/v1/projects/p/locations/l/publishers/mistralai/models/mistral-small-2503"
+    plain = CHAT.request(body, Call("POST", f"{path}:rawPredict", "h"))
+    streamed = CHAT.request(body, Call("POST", f"{path}:streamRawPredict", "h"))
+    assert (plain.model, plain.stream) == ("mistral-small-2503", False)
+    assert (streamed.model, streamed.stream) == ("mistral-small-2503", True)

@@ -209,3 +209,14 @@ def test_a_file_that_is_no_har_is_a_usage_error(
 )
 def test_a_host_tells_whose_it_is(host: str, path: str, api: str, provider: str | None) -> None:
     assert provider_of(Call("POST", path, host), api) == provider
+
+
+def test_a_model_in_the_path_is_told_without_a_body(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = {
+        "method": "POST",
+        "authority": "bedrock-runtime.eu-west-1.amazonaws.com",
+        "path": "/model/a.b-v1%3A0/converse",
+    }
+    folder = _folder(tmp_path / "one", request_json=request)
+    (seen,) = _inspect(capsys, folder)
+    assert (seen["api"], seen["request_model"]) == ("bedrock.converse", "a.b-v1:0")

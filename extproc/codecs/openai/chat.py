@@ -24,6 +24,8 @@ from extproc.model import Call, Conversation, ErrorReply, RequestFacts, Uninspec
 
 _PATH_END = "/chat/completions"
 _INVOCATIONS = re.compile(r".*/serving-endpoints/[^/]+/invocations")
+_RAW_PREDICT = re.compile(r".*/publishers/mistralai/models/[^/:]+:(rawPredict|streamRawPredict)")
+"""Other publishers' models on Vertex AI have grammars of their own."""
 
 
 class OpenAiChat(JsonCodec):
@@ -32,8 +34,10 @@ class OpenAiChat(JsonCodec):
 
     def matches(self, call: Call) -> bool:
         """Under any prefix: `/v1`, `/api/v1`, `/openai/v1`, Azure's `/openai/deployments/X`, Vertex'
-        `/endpoints/openapi`."""
-        return call.method == "POST" and (call.path.endswith(_PATH_END) or _is_invocation(call))
+        `/endpoints/openapi`; and Mistral's models on Vertex."""
+        if call.method != "POST":
+            return False
+        return call.path.endswith(_PATH_END) or _is_invocation(call) or _RAW_PREDICT.fullmatch(call.path) is not None
 
     def recognises(self, document: Any, call: Call) -> bool:
         return looks_like_chat(document, call)
@@ -43,7 +47,9 @@ class OpenAiChat(JsonCodec):
         if _is_invocation(call) and type(document) is dict and document.get("messages") is None:
             return RequestFacts(model=named, uninspected_parts=(UninspectedPart("unknown", ""),))
         facts = read_request(document)
-        return facts if named is None else replace(facts, model=named)
+        if named is None:
+            return facts
+        return replace(facts, model=named, stream=facts.stream or call.path.endswith(":streamRawPredict"))
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell

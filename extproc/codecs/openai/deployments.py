@@ -1,4 +1,5 @@
-"""Paths in which a name stands for the model: Azure OpenAI's deployments, Databricks' serving endpoints."""
+"""Paths in which a name stands for the model: Azure OpenAI's deployments, Databricks' serving endpoints, Mistral's models
+on Vertex AI."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 _NAMED_IN_PATH = re.compile(
     r"/(?:deployments|engines)/([^/]+)/[^/]+(?:/[^/]+)?"
     r"|/serving-endpoints/([^/]+)/invocations"
+    r"|/publishers/mistralai/models/([^/:]+):(?:rawPredict|streamRawPredict)"
 )
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -14,7 +16,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 def model_in_path(path: str) -> str | None:
     """The model that the path names, where that is what the provider goes by, whatever the body says (Azure OpenAI REST
     reference: `/openai/deployments/{deployment-id}/chat/completions`; Databricks REST reference, "Query a serving
-    endpoint": `/serving-endpoints/{name}/invocations`)."""
+    endpoint": `/serving-endpoints/{name}/invocations`; Vertex AI, "Mistral AI models": `:rawPredict`)."""
     named = _NAMED_IN_PATH.search(path)
     return named[named.lastindex or 0] if named is not None else None
 
