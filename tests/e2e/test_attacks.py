@@ -209,7 +209,8 @@ def test_a_deployment_in_the_path_is_the_model_that_is_judged(stack: Stack) -> N
 def test_a_path_that_another_server_could_cut_is_not_a_chat(stack: Stack, path: str) -> None:
     done = deliver(stack, OPENAI, CHAT, path="/openai" + path)
     assert (done.reply.status, done.received) == (403, [])
-    assert (done.facts["api"], done.facts["error_type"]) == ("opaque", "access.opaque_calls")
+    # What the body looks like is told, and opens nothing: the path is on no list of calls that may pass unread.
+    assert (done.facts["api"], done.facts["error_type"]) == ("openai.chat", "access.opaque_calls")
 
 
 def test_an_empty_content_type_is_forwarded_as_the_json_that_it_was_read_as(stack: Stack) -> None:
