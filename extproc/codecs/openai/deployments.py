@@ -1,5 +1,5 @@
-"""Paths in which a name stands for the model: Azure OpenAI's deployments, Databricks' serving endpoints, Mistral's models
-on Vertex AI."""
+"""Paths in which a name stands for the model: Azure OpenAI's deployments, Databricks' serving endpoints, and Mistral's
+models on Vertex AI."""
 
 from __future__ import annotations
 
