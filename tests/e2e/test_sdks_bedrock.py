@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from extproc.stack import Stack
@@ -26,9 +30,11 @@ from tests.e2e.sdk_calls import (
     assert_denied,
     assert_told,
 )
+from tests.e2e.traffic import received_body
 
 pytestmark = pytest.mark.e2e
 
+AMAZON = "bedrock-runtime.us-east-1.amazonaws.com"
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc12xyz"
@@ -171,6 +177,39 @@ def test_a_wrong_key_is_told_in_the_words_of_the_gateway(stack: Stack) -> None:
     error = raised.value.response["Error"]
     assert error["Code"] == "UnrecognizedClientException"
     assert "client key or token is missing, expired or not known to the gateway" in error["Message"]
+
+
+def test_in_shadow_a_signature_stays_valid_and_its_key_is_known(stack: Stack) -> None:
+    """The client believes that it talks to Amazon, and nothing that it signed is changed on the way."""
+    trace = Trace()
+    client: Any = boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=f"http://{AMAZON}",
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="nobodys-secret",
+        config=Config(proxies={"http": stack.base_url}),  # leads the host name to the gate, as its DNS would
+    )
+    _adding(client, trace.headers)
+    client.converse(modelId=PROFILE, messages=HELLO)
+    client.close()
+    (received,) = trace.received(stack)
+    assert received["headers"]["authorization"].endswith(f"Signature={_signature(received)}")
+    row = assert_told(stack, trace, told("bedrock.converse", request_model=PROFILE))
+    assert (row["mode"], row["host"], row["team"]) == ("shadow", AMAZON, None)
+    key = hmac.new(b"example-fingerprint-key", b"AKIDEXAMPLE", "sha256").hexdigest()[:32]
+    assert row["key_fingerprint"] == key
+
+
+def _signature(received: dict[str, Any]) -> str:
+    """What Amazon would calculate over the request as it arrived."""
+    headers = {name: received["headers"][name] for name in ("content-type", "x-amz-date")}
+    request = AWSRequest("POST", f"http://{received['headers']['host']}{received['path']}", headers=headers)
+    request.data = received_body(received)
+    request.context["timestamp"] = headers["x-amz-date"]
+    signer = SigV4Auth(Credentials("AKIDEXAMPLE", "nobodys-secret"), "bedrock", "us-east-1")
+    signature: str = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    return signature
 
 
 def test_over_tls_the_client_key_is_the_bearer_token(
