@@ -9,48 +9,17 @@ are the gate's own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from extproc.config import Configuration, Match, Provider, RouteSettings, Secret
 from extproc.model import Credentials, Mode, OnDiskFull
+from extproc.provider_names import provider_of_host
 from extproc.upstream.recordings import load_recordings
 
-PROVIDERS_BY_HOST: Final[Mapping[str, str]] = {
-    "api.openai.com": "openai",
-    "api.anthropic.com": "anthropic",
-    "api.cohere.com": "cohere",
-    "api.deepseek.com": "deepseek",
-    "api.groq.com": "groq",
-    "api.mistral.ai": "mistral_ai",
-    "api.perplexity.ai": "perplexity",
-    "api.x.ai": "x_ai",
-    "generativelanguage.googleapis.com": "gcp.gemini",
-    "aiplatform.googleapis.com": "gcp.vertex_ai",
-    "openrouter.ai": "openrouter",
-    "api.together.xyz": "together",
-    "api.cerebras.ai": "cerebras",
-    ".openai.azure.com": "azure.ai.openai",
-    ".cognitiveservices.azure.com": "azure.ai.openai",
-    "-aiplatform.googleapis.com": "gcp.vertex_ai",
-    ".amazonaws.com": "aws.bedrock",
-    ".api.aws": "aws.bedrock",
-}
-"""Host, or its end, → OTel `gen_ai.provider.name`."""
 UNKNOWN: Final = "unknown"
 CATCH_ALL: Final = "replay"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[", "[::1]"})
-
-
-def provider_of(host: str) -> str:
-    """The provider that a host name belongs to, or `unknown`."""
-    exact = PROVIDERS_BY_HOST.get(host)
-    if exact is not None:
-        return exact
-    return next(
-        (name for end, name in PROVIDERS_BY_HOST.items() if end.startswith((".", "-")) and host.endswith(end)), UNKNOWN
-    )
 
 
 def replay_additions(configuration: Configuration, directory: Path) -> Configuration:
@@ -61,7 +30,7 @@ def replay_additions(configuration: Configuration, directory: Path) -> Configura
     providers, routes = dict(configuration.providers), list(configuration.routes)
     for host in sorted(hosts - taken - LOOPBACK - {""}):
         name = _identifier(f"{CATCH_ALL}-{host}")
-        providers[name] = Provider(name=provider_of(host), endpoint=f"https://{host}")
+        providers[name] = Provider(name=provider_of_host(host) or UNKNOWN, endpoint=f"https://{host}")
         routes.append(_route(name, host))
     providers[CATCH_ALL] = Provider(name=UNKNOWN, endpoint="https://replay.invalid")
     routes.append(_route(CATCH_ALL, "*"))

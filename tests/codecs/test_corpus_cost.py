@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from extproc.commands.provider_names import provider_of
 from extproc.pricing import price
+from extproc.provider_names import provider_of
 from tests.codecs.support import Recording, corpus_recordings
 
 AT_NS = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) * 1_000_000_000

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from extproc.cli import main
-from extproc.commands.provider_names import provider_of
 from extproc.model import Call
+from extproc.provider_names import provider_of
 
 ASKED = {"model": "gpt-4o", "stream": False, "messages": [{"role": "user", "content": "Hi"}]}
 ANSWER = {

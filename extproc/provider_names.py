@@ -64,16 +64,21 @@ _API_FAMILIES: Final[Mapping[str, str]] = {
 }
 
 
-def provider_of(call: Call, api: str) -> str | None:
-    """The provider behind `call`; None for a host that nobody knows and an api that many speak."""
-    host = call.host.lower()
+def provider_of_host(host: str) -> str | None:
+    """The provider behind a host name; None for one that nobody knows."""
+    host = host.lower()
     if host in _HOSTS:
         return _HOSTS[host]
     if host.endswith(_AWS_ENDS) and host.startswith("bedrock"):
         return "aws.bedrock"
-    for end, name in _HOST_ENDS:
-        if host.endswith(end):
-            return name
+    return next((name for end, name in _HOST_ENDS if host.endswith(end)), None)
+
+
+def provider_of(call: Call, api: str) -> str | None:
+    """The provider behind `call`; None for a host that nobody knows and an api that many speak."""
+    known = provider_of_host(call.host)
+    if known is not None:
+        return known
     family = api.partition(".")[0]
     if family == "gemini" and "/publishers/" in call.path:
         return "gcp.vertex_ai"
