@@ -6,9 +6,10 @@ An api's codec brings an `Account`, which reads one event or one document.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
@@ -37,6 +38,14 @@ class Account(Protocol):
 
     def facts(self) -> ResponseFacts:
         """End of the response: everything but `usage` and `terminal`. `warnings` are the account's own."""
+
+
+@runtime_checkable
+class ReadsHead(Protocol):
+    """An account that has figures in the response's headers, too."""
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        """Before all else: those of `RESPONSE_HINTS` that the response has."""
 
 
 class Metering(Enum):
@@ -84,6 +93,10 @@ class AccountingDecoder:
     @property
     def held_bytes(self) -> int:
         return self._body.held_bytes
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        if headers and isinstance(self._account, ReadsHead):
+            self._account.take_head(headers)
 
     def feed(self, data: bytes) -> None:
         if self._failed and len(self._head) < ERROR_BYTES_MAX:

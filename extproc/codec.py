@@ -7,6 +7,7 @@ Most inherit `json_codec.JsonCodec`, which answers what is the same for nearly a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts, ResponseFacts
@@ -22,6 +23,9 @@ class ResponseDecoder(Protocol):
     @property
     def held_bytes(self) -> int:
         """Bytes kept for `finish` to read: large ones are finished off the event loop, in another process."""
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        """Before the first bytes: those of `RESPONSE_HINTS` that the response has, by lower-case name. Never raises."""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes, content coding already removed. Never raises: oddities become warnings."""

@@ -59,6 +59,7 @@ from extproc.events import (
 )
 from extproc.judgement import Judgement
 from extproc.model import (
+    RESPONSE_HINTS,
     Durability,
     ErrorReply,
     Mode,
@@ -334,6 +335,7 @@ class Exchange:
             status=http_status,
             content_type=content_type,
             content_encoding=content_coding(headers.get("content-encoding")),
+            hints={name: headers[name] for name in RESPONSE_HINTS if name in headers},
             codec_decoder=self._judgement.response_decoder(http_status, content_type),
         )
         self._edit_response()

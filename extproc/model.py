@@ -101,6 +101,14 @@ class Call:
 CALL_HINTS = ("accept", "anthropic-version", "mcp-protocol-version", "mcp-session-id", "x-amz-target")
 HINT_CHARS_MAX = 256
 
+RESPONSE_HINTS = (
+    "x-amzn-bedrock-input-token-count",
+    "x-amzn-bedrock-output-token-count",
+    "x-amzn-bedrock-cache-read-input-token-count",
+    "x-amzn-bedrock-cache-write-input-token-count",
+)
+"""Response headers in which a provider counts tokens: what Bedrock says of vendors whose own answers say none."""
+
 
 @dataclass(frozen=True, slots=True)
 class UninspectedPart:

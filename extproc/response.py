@@ -7,7 +7,7 @@ far as the obligations and limits allow, and while the judgement is still out it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from capture.record import ResponsePart
 from extproc.codec import ResponseDecoder
@@ -33,6 +33,7 @@ class ResponseTrack:
         self._memory = memory
         self._content_type: str | None = None
         self._content_encoding: str | None = None
+        self._hints: Mapping[str, str] = {}
         self._coding: ContentDecoder | None = None
         self._sha256 = hashlib.sha256()
         self._pending = bytearray()
@@ -45,12 +46,19 @@ class ResponseTrack:
         """Of the memory budget, for what the decoder holds."""
 
     def start(
-        self, *, status: int, content_type: str | None, content_encoding: str | None, codec_decoder: ResponseDecoder
+        self,
+        *,
+        status: int,
+        content_type: str | None,
+        content_encoding: str | None,
+        hints: Mapping[str, str],
+        codec_decoder: ResponseDecoder,
     ) -> None:
-        """The response's head."""
+        """The response's head. `hints`: its headers among `RESPONSE_HINTS`."""
         self.http_status = status
         self._content_type = content_type
         self._content_encoding = content_encoding
+        self._hints = hints
         self._begin_decoding(codec_decoder)
 
     def reread(self, decoder_for: Callable[[int, str | None], ResponseDecoder]) -> None:
@@ -64,6 +72,7 @@ class ResponseTrack:
 
     def _begin_decoding(self, codec_decoder: ResponseDecoder) -> None:
         self.decoder = codec_decoder
+        codec_decoder.take_head(self._hints)
         self._coding = None
         if self._content_encoding is not None:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -64,6 +65,9 @@ class _Unread:
 
     terminal = False
     held_bytes = 0
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        del headers
 
     def feed(self, data: bytes) -> None:
         del data

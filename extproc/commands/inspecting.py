@@ -58,7 +58,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 def describe(recorded: Recorded) -> dict[str, Any]:
     """One exchange as a JSON object; docs/apis.md says what each member means."""
     from extproc.codecs import CODECS, codec_for
-    from extproc.commands.provider_names import provider_of
+    from extproc.provider_names import provider_of
 
     call = recorded.call
     codec = codec_for(call)
@@ -172,6 +172,7 @@ def _response(codec: Codec, recorded: Recorded, inspection: Inspection, body: by
     decoder = codec.response(
         call=recorded.call, status=recorded.status, content_type=recorded.response_type, request=inspection.facts
     )
+    decoder.take_head(recorded.response_hints)
     for start in range(0, len(body), FEED_BYTES):
         decoder.feed(body[start : start + FEED_BYTES])
     return decoder.finish(complete=True)

@@ -26,7 +26,7 @@ from extproc.commands.recorded_parts import (
     unarmoured,
 )
 from extproc.errors import OperatorError
-from extproc.model import CALL_HINTS, HINT_CHARS_MAX, Call
+from extproc.model import CALL_HINTS, HINT_CHARS_MAX, RESPONSE_HINTS, Call
 
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of one file."""
@@ -49,6 +49,8 @@ class Recorded:
     response_type: str | None
     response_encoding: str | None
     response_body: bytes = field(repr=False)
+    response_hints: Mapping[str, str] = field(default_factory=dict)
+    """Those of its headers that the codec is told (`RESPONSE_HINTS`)."""
     port: int | None = None
     """Of the authority, where it names one."""
 
@@ -220,5 +222,6 @@ def _recorded(
         response_type=answered.get("content-type") or (response_type if isinstance(response_type, str) else None),
         response_encoding=left_coding(response_body, answered.get("content-encoding")),
         response_body=response_body,
+        response_hints={name: answered[name] for name in RESPONSE_HINTS if name in answered},
         port=port,
     )

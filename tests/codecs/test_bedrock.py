@@ -192,6 +192,42 @@ def test_the_vendors_figures_go_before_bedrocks_count() -> None:
     assert (facts.usage.output_tokens, facts.usage.source) == (134, UsageSource.PROVIDER)
 
 
+def _headed(body: dict[str, Any], **counts: str) -> ResponseFacts:
+    """The facts of an answer whose headers count tokens: `input="8"` is `x-amzn-bedrock-input-token-count: 8`."""
+    decoder = INVOKE.response(call=_call("/model/x/invoke"), status=200, content_type=None, request=RequestFacts())
+    names = {name: f"x-amzn-bedrock-{name.replace('_', '-')}-token-count" for name in counts}
+    decoder.take_head({names[name]: count for name, count in counts.items()})
+    decoder.feed(json.dumps(body).encode())
+    return decoder.finish(complete=True)
+
+
+SAID_BY_MISTRAL = {"outputs": [{"text": "x", "stop_reason": "stop"}]}
+
+
+def test_what_a_vendor_does_not_count_the_headers_do() -> None:
+    facts = _headed(SAID_BY_MISTRAL, input="8", output="3", cache_read_input="100", cache_write_input="20")
+    assert (facts.usage.input_tokens, facts.usage.output_tokens, facts.usage.source) == (128, 3, UsageSource.PROVIDER)
+    assert (facts.said.cache_read_input_tokens, facts.said.cache_creation_input_tokens) == (100, 20)
+    assert json.loads(facts.provider_usage or "") == {
+        "inputTokenCount": 8,
+        "outputTokenCount": 3,
+        "cacheReadInputTokenCount": 100,
+        "cacheWriteInputTokenCount": 20,
+    }
+
+
+def test_the_vendors_figures_go_before_the_headers() -> None:
+    said = {"generation": "Hi", "prompt_token_count": 2, "generation_token_count": 1, "stop_reason": "stop"}
+    facts = _headed(said, input="8", output="3")
+    assert (facts.usage.input_tokens, facts.usage.output_tokens) == (2, 1)
+
+
+@pytest.mark.parametrize("nonsense", ["", "-1", "1.5", "\u0661", "1" * 13, "8, 8"])
+def test_headers_that_count_nothing_are_left_aside(nonsense: str) -> None:
+    facts = _headed(SAID_BY_MISTRAL, input=nonsense, output=nonsense)
+    assert (facts.usage.source, facts.provider_usage) == (UsageSource.ESTIMATED, None)
+
+
 def test_metrics_count_what_the_cache_held_apart() -> None:
     counts = {"inputTokenCount": 4, "outputTokenCount": 9}
     cached = {"cacheReadInputTokenCount": 100, "cacheWriteInputTokenCount": 20}

@@ -105,6 +105,9 @@ class FakeDecoder:
     def held_bytes(self) -> int:
         return 0
 
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        pass
+
     def feed(self, data: bytes) -> None:
         self.seen += data
 

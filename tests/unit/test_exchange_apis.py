@@ -55,6 +55,19 @@ def test_the_answer_is_read_in_the_api_that_the_body_told() -> None:
     assert d.closed.usage_source == "provider"
 
 
+def test_figures_that_stand_in_the_responses_headers_are_read() -> None:
+    read = Inspection(api="bedrock.invoke_model", facts=RequestFacts(model="ai21.j2-mid-v1"))
+    head = response_headers(ENFORCE)
+    counted = {"x-amzn-bedrock-input-token-count": "10", "x-amzn-bedrock-output-token-count": "7"}
+    d = drive(inspection=read).play(
+        request_headers(ENFORCE),
+        RequestBody(BODY, True),
+        replace(head, headers={**head.headers, **counted}),
+        ResponseBody(b'{"completions": [{"data": {"text": "Hi"}, "finishReason": {"reason": "length"}}]}', True),
+    )
+    assert (d.closed.input_tokens, d.closed.output_tokens, d.closed.usage_source) == (10, 7, "provider")
+
+
 def _answered_before_it_was_inspected(first: bytes, rest: bytes) -> Driver:
     d = drive(inspection=READ)
     d.play(request_headers(SHADOW, observed=True))

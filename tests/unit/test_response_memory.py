@@ -15,7 +15,7 @@ def _track(memory: MemoryBudget) -> ResponseTrack:
     decoder = CODECS["openai.chat"].response(
         call=Call("POST", "/v1/x", "h"), status=200, content_type=None, request=RequestFacts()
     )
-    track.start(status=200, content_type=None, content_encoding=None, codec_decoder=decoder)
+    track.start(status=200, content_type=None, content_encoding=None, hints={}, codec_decoder=decoder)
     track.allow(keep=False, dropped_state="policy")  # nothing is kept for the archive: what counts is the decoder's
     return track
 

@@ -5,11 +5,19 @@
 The last of them brings what Bedrock counted, as a member of the vendor's event:
 
     "amazon-bedrock-invocationMetrics": {"inputTokenCount": 8, "outputTokenCount": 35, "invocationLatency": 715, …}
+
+An answer that is no stream has these figures in its headers (Amazon Bedrock API reference, "InvokeModel"; what AWS'
+own SDKs and LangChain read there):
+
+    x-amzn-bedrock-input-token-count: 8
+    x-amzn-bedrock-output-token-count: 35
 """
 
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from extproc.framing import tolerant_json
@@ -20,6 +28,14 @@ from extproc.shape import as_count, as_object, as_text
 METRICS = "amazon-bedrock-invocationMetrics"
 GUARDRAIL_ACTION = "amazon-bedrock-guardrailAction"
 CHUNK = b"chunk"
+
+_COUNTED: Mapping[str, str] = {
+    "x-amzn-bedrock-input-token-count": "inputTokenCount",
+    "x-amzn-bedrock-output-token-count": "outputTokenCount",
+    "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokenCount",
+    "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
+}
+_COUNT = re.compile(r"[0-9]{1,12}")
 
 
 def unwrapped(event: StreamEvent) -> bytes:
@@ -41,6 +57,15 @@ def _with_finish_reason(choice: Any) -> Any:
     if type(choice) is not dict or "finish_reason" in choice or "stop_reason" not in choice:
         return choice
     return {**choice, "finish_reason": choice["stop_reason"]}
+
+
+def metrics_in(headers: Mapping[str, str]) -> dict[str, Any]:
+    """What Bedrock counted of an answer that is no stream, by the names that its streams have for it."""
+    return {
+        metric: int(told)
+        for header, metric in _COUNTED.items()
+        if (told := headers.get(header)) is not None and _COUNT.fullmatch(told)
+    }
 
 
 def counted(metrics: dict[str, Any]) -> Usage:

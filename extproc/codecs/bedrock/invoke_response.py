@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 
 from extproc.accounting import Account
 from extproc.codecs.bedrock.bodies import Grammar, response_grammar
-from extproc.codecs.bedrock.chunks import CHUNK, METRICS, counted, unwrapped, with_openai_names
+from extproc.codecs.bedrock.chunks import CHUNK, METRICS, counted, metrics_in, unwrapped, with_openai_names
 from extproc.codecs.bedrock.plain_response import PlainAccount
 from extproc.dialects.anthropic_messages.response import MessageAccount
 from extproc.dialects.converse.errors import read_error
@@ -35,7 +36,12 @@ class InvokeAccount:
         self._grammar: Grammar | None = None
         self._inner: Account | None = None
         self._metrics: dict[str, Any] = {}
+        self._head_metrics: dict[str, Any] = {}
         self._error: ErrorFacts | None = None
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        """What Bedrock counted, where the vendor's body does not say it."""
+        self._head_metrics = metrics_in(headers)
 
     def take_event(self, event: StreamEvent) -> None:
         if event.is_error or event.type.endswith(b"Exception"):
@@ -71,6 +77,9 @@ class InvokeAccount:
             facts = replace(facts, said=_filled(facts.said, counted(self._metrics)))
         if self._metrics and (self._grammar is Grammar.PLAIN or facts.provider_usage is None):
             facts = replace(facts, provider_usage=verbatim(self._metrics))
+        if self._head_metrics and self._inner is not None and facts.provider_usage is None:
+            said = _filled(facts.said, counted(self._head_metrics))
+            facts = replace(facts, said=said, provider_usage=verbatim(self._head_metrics))
         return facts if self._error is None else replace(facts, error=self._error)
 
     def _account_for(self, document: Any) -> Account:

@@ -15,6 +15,7 @@ plainly that.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
@@ -145,6 +146,9 @@ class AudioDecoder:
     @property
     def held_bytes(self) -> int:
         return self._decoder.held_bytes + len(self._head)
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        self._decoder.take_head(headers)
 
     def feed(self, data: bytes) -> None:
         if self._is_structured is None:
