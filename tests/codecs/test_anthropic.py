@@ -148,6 +148,19 @@ def test_figures_of_a_compaction_move_from_the_cache_to_none() -> None:
     assert "usage_beyond_total" in facts.warnings
 
 
+@pytest.mark.parametrize(("declined", "is_beyond"), [((), False), ((408, 0), True)])
+def test_a_fallback_is_beyond_the_total_only_when_another_attempt_was_counted_too(
+    declined: tuple[int, ...], is_beyond: bool
+) -> None:
+    """The figures at the top are those of the attempt that answered."""
+    answered = {"input_tokens": 412, "output_tokens": 264}
+    attempts = [{"type": "message", "input_tokens": declined[0], "output_tokens": declined[1]}] if declined else []
+    attempts.append({"type": "fallback_message", "model": "claude-served", **answered})
+    facts = _facts({"type": "message_delta", "usage": {**answered, "iterations": attempts}})
+    assert (facts.said.input_tokens, facts.said.output_tokens) == (412, 264)
+    assert ("usage_beyond_total" in facts.warnings) is is_beyond
+
+
 def test_a_null_error_beside_an_answer_is_none() -> None:
     body = {"type": "message", "error": None, "content": [], "usage": {"input_tokens": 1, "output_tokens": 2}}
     decoder = MESSAGES.response(

@@ -2,7 +2,8 @@
 
 Usage in `message_delta` is cumulative and may correct that of `message_start` (702 → 1,591 input tokens were seen), so
 the last figure counts and nothing is summed. Some servers that speak this api say 0 there for all that went in, which
-corrects nothing. `iterations` may bill another model, or a summary, beyond the figures: a warning says so.
+corrects nothing. `iterations` may bill another model, or a summary, beyond the figures: where they come to more than
+these, a warning says so. (A fallback's figures are those of its last attempt; a sum of attempts is more.)
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ CALLS_MAX = 1_024
 _INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _FAST = "fast"
 """A speed, told beside the tier; it has a price of its own, so it is told as the tier."""
-_WITHIN_TOTAL = ("message", None)
-"""Iterations that the figures at the top include."""
+_COUNT_KEYS = (*_INPUT_KEYS, "output_tokens")
 _DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
 
 
@@ -130,9 +130,8 @@ class MessageAccount:
         ):
             if (count := as_count(value)) is not None:
                 self._usage[name] = count
-        for iteration in as_list(usage.get("iterations")):
-            if as_object(iteration).get("type") not in _WITHIN_TOTAL:
-                self._bills_beyond = True
+        iterations = as_list(usage.get("iterations"))
+        self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._usage])
 
     def _said(self) -> Usage:
         """The api's `input_tokens` is what was neither read from nor written to the cache; OTel's includes these."""
@@ -152,3 +151,8 @@ class MessageAccount:
             cache_creation_1h_input_tokens=for_an_hour,
             web_searches=usage.get("web_searches"),
         )
+
+
+def _total(counted: list[Any]) -> int:
+    """All tokens, in and out, of usage objects."""
+    return sum(as_count(as_object(usage).get(key)) or 0 for usage in counted for key in _COUNT_KEYS)
