@@ -160,12 +160,25 @@ class ResponseBody:
             self.is_cut = self.is_cut or self._parser.is_cut
         return events
 
-    def read(self, body: bytes) -> Iterator[StreamEvent]:
+    def read(self, body: bytes | None) -> Iterator[StreamEvent]:
         """All events of a whole body, instead of `feed` and `flush`. In slices, so that a body of millions of tiny
         events is never millions of objects at once."""
-        for start in range(0, len(body), SLICE_BYTES):
-            yield from self.feed(body[start : start + SLICE_BYTES])
+        for start in range(0, len(body or b""), SLICE_BYTES):
+            yield from self.feed((body or b"")[start : start + SLICE_BYTES])
         yield from self.flush()
+
+    def documents(self, body: bytes | None) -> Iterator[tuple[Any, StreamEvent | None]]:
+        """All that a whole body holds, parsed: (the document of an event, the event), or (the one document, None).
+
+        Never raises: what cannot be read is left out, what is cut off comes as far as it goes. `is_cut` is told once
+        the last of them was given."""
+        for event in self.read(body):
+            try:
+                yield tolerant_json.loads(event.data), event
+            except ValueError:
+                continue
+        if self.is_json and (document := self.document_or_none()) is not None:
+            yield document, None
 
     def document(self) -> Any:
         """The JSON body, as far as it came. Raises `ValueError` when it is none: broken or too large."""
@@ -176,6 +189,13 @@ class ResponseBody:
         if self._document is _UNREADABLE:
             raise ValueError("not JSON")
         return self._document
+
+    def document_or_none(self) -> Any:
+        """The JSON body, as far as it came; None when there is none that can be read."""
+        try:
+            return self.document()
+        except ValueError:
+            return None
 
     def _begin(self, data: bytes, *, is_end: bool) -> bytes:
         """Choose the parser as soon as that can be said; gives what it has to be fed."""

@@ -204,6 +204,32 @@ def test_a_whole_body_is_read_in_slices() -> None:
     assert ([*reader.read(PRETTY)], reader.document()) == ([], ERROR)
 
 
+def documents(body: bytes | None, expected: StreamFormat = SSE) -> tuple[list[Any], list[bytes | None], bool]:
+    """(what was parsed, the type of each one's event, was it cut off?)"""
+    reader = ResponseBody(expected)
+    given = list(reader.documents(body))
+    return [held for held, _ in given], [None if event is None else event.type for _, event in given], reader.is_cut
+
+
+def test_the_documents_of_a_body_are_those_of_its_events_or_the_one_that_it_is() -> None:
+    assert documents(b'event: a\ndata: {"a":1}\n\ndata: {"b":2}\n\n') == ([{"a": 1}, {"b": 2}], [b"a", b""], False)
+    assert documents(b'{"a":1}\n{"b":2}\n', NDJSON) == ([{"a": 1}, {"b": 2}], [b"", b""], False)
+    assert documents(b'{"a":1}', NDJSON) == ([{"a": 1}], [b""], False)
+    assert documents(b'{"a": [1]}') == ([{"a": [1]}], [None], False)
+    assert documents(None) == documents(b"") == ([], [], False)
+
+
+def test_documents_come_as_far_as_they_go_and_what_cannot_be_read_is_left_out() -> None:
+    assert documents(b'{"a": [1, {"b": "Hel') == ([{"a": [1, {"b": "Hel"}]}], [None], True)
+    assert documents(b'data: {"a":\n\ndata: {"b":2}\n\ndata: {"c": "Hel') == (
+        [{"b": 2}, {"c": "Hel"}],
+        [b"", b""],
+        True,
+    )
+    assert documents(b"data: [DONE]\n\n") == ([], [], False)
+    assert documents(b"{nothing}") == ([], [], False)
+
+
 # --- any bytes ------------------------------------------------------------------------------------------------------
 
 

@@ -63,15 +63,7 @@ class AnthropicComplete(JsonCodec):
         prompt = as_text(as_object(tolerant_json.loads_prefix_or_none(request_body)).get("prompt"))
         asked = (Message("user", (Part("text", prompt),)),) if prompt else ()
         reader = ResponseBody()
-        events = (*reader.feed(response_body or b""), *reader.flush())
-        spoken = (as_object(tolerant_json.loads_prefix_or_none(event.data)) for event in events)
-        pieces = [as_text(body.get("completion")) for body in spoken]
-        if reader.is_json:
-            try:
-                pieces.append(as_text(as_object(reader.document()).get("completion")))
-            except ValueError:
-                pieces.clear()
-        said = "".join(pieces)
+        said = "".join(as_text(as_object(spoken).get("completion")) for spoken, _ in reader.documents(response_body))
         return Conversation(
             messages=(*asked, Message("assistant", (Part("text", said),))) if said else asked,
             request_message_count=len(asked),

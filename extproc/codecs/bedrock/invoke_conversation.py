@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -50,20 +50,16 @@ def _asked(body: bytes | None, model: str) -> Conversation:
 
 def _answered(body: bytes | None) -> Conversation:
     reader = ResponseBody(StreamFormat.EVENTSTREAM)
-    events = [*reader.feed(body or b""), *reader.flush()]
+    payloads = list(_payloads(reader.read(body)))
     if reader.is_json:
-        try:
-            document = reader.document()
-        except ValueError:
-            return Conversation()
+        document = reader.document_or_none()
         answered = _answer([document], response_grammar(document), is_stream=False)
     else:
-        payloads = list(_payloads(events))
         answered = _answer(payloads, response_grammar(payloads[0] if payloads else None), is_stream=True)
     return replace(answered, warnings=(*answered.warnings, "truncated")) if reader.is_cut else answered
 
 
-def _payloads(events: list[StreamEvent]) -> Iterator[Any]:
+def _payloads(events: Iterable[StreamEvent]) -> Iterator[Any]:
     for event in events:
         if event.type == CHUNK and not event.oversized:
             try:

@@ -6,11 +6,12 @@ among a message's parts, in its place; `tool_calls` are the function calls, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from extproc.codecs.gemini.partial_args import PartialArgs
 from extproc.codecs.gemini.parts import ABOUT_PARTS, media_kind
+from extproc.codecs.gemini.paths import Target
 from extproc.codecs.gemini.response import CANDIDATES_MAX, unwrapped
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody, StreamFormat
@@ -20,8 +21,8 @@ from extproc.shape import as_list, as_name, as_object, as_text, joined, json_tex
 CODE_TOOL = "code_execution"
 
 
-def read_conversation(request_body: bytes | None, response_body: bytes | None) -> Conversation:
-    request = _request(request_body)
+def read_conversation(request_body: bytes | None, response_body: bytes | None, target: Target) -> Conversation:
+    request = _request(request_body, target)
     asked = [_message(content) for content in _objects(request.get("contents"))]
     candidates = [candidate for _, candidate in sorted(_candidates(response_body).items())]
     answers = [Message("model", tuple(candidate.parts)) for candidate in candidates if candidate.parts]
@@ -80,12 +81,14 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     yield from map(camel, [value] if type(value) is dict else as_list(value))
 
 
-def _request(body: bytes | None) -> dict[str, Any]:
-    """The request proper: Code Assist and countTokens may hold it one level deeper."""
+def _request(body: bytes | None, target: Target) -> dict[str, Any]:
+    """The request proper: Code Assist holds it one level deeper, countTokens may: as the provider reads it."""
     request = camel(tolerant_json.loads_or_none(body))
-    for holder in ("request", "generateContentRequest"):
-        if "contents" not in request and type(request.get(holder)) is dict:
-            request = camel(request[holder])
+    if target.is_code_assist and type(request.get("request")) is dict:
+        request = camel(request["request"])
+    if target.method == "countTokens" and request.get("contents") is None:
+        inner = camel(request.get("generateContentRequest"))
+        request = inner if inner.get("contents") is not None else request
     return request
 
 
@@ -245,18 +248,7 @@ def _candidates(body: bytes | None) -> dict[int, _Candidate]:
 
 def _documents(body: bytes | None) -> Iterator[tuple[dict[str, Any], bool]]:
     """The responses in a body, and whether each is an event of a stream."""
-    reader = ResponseBody(StreamFormat.JSON_ARRAY)
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        for item in _listed(tolerant_json.loads_or_none(event.data)):
-            yield unwrapped(as_object(item)), True
-    if reader.is_json:
-        try:
-            document = reader.document()
-        except ValueError:
-            return
-        for item in _listed(document):
-            yield unwrapped(as_object(item)), type(document) is list
-
-
-def _listed(document: Any) -> Iterable[Any]:
-    return document if type(document) is list else (document,)
+    for document, event in ResponseBody(StreamFormat.JSON_ARRAY).documents(body):
+        is_list = type(document) is list
+        for item in document if is_list else (document,):
+            yield unwrapped(as_object(item)), is_list or event is not None

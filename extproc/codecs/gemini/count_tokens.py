@@ -25,5 +25,4 @@ class CountTokens(GoogleCodec):
         return AccountingDecoder(PlainAccount(status=status), status=status, request=request, metering=Metering.NOTHING)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
-        del call
-        return read_conversation(request_body, response_body)
+        return read_conversation(request_body, response_body, target_of(call))

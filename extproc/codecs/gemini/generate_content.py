@@ -34,5 +34,4 @@ class GenerateContent(GoogleCodec):
         return AccountingDecoder(account, status=status, request=request, stream_format=StreamFormat.JSON_ARRAY)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
-        del call
-        return read_conversation(request_body, response_body)
+        return read_conversation(request_body, response_body, target_of(call))

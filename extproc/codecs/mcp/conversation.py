@@ -13,6 +13,7 @@ Each JSON-RPC message is one message here, in order, so that a batch reads like 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from extproc.codecs.mcp import rpc
@@ -47,16 +48,8 @@ def read_conversation(request_body: bytes | None, response_body: bytes | None) -
 
 def _received(body: bytes | None) -> Iterator[dict[str, Any]]:
     """The messages of a JSON answer or a stream, the first `MESSAGES_MAX` of them."""
-    reader = ResponseBody()
-    found: list[dict[str, Any]] = []
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        found += rpc.messages(tolerant_json.loads_or_none(event.data))
-    if reader.is_json:
-        try:
-            found += rpc.messages(reader.document())
-        except ValueError:
-            return
-    yield from found[: rpc.MESSAGES_MAX]
+    every = (message for document, _ in ResponseBody().documents(body) for message in rpc.messages(document))
+    return islice(every, rpc.MESSAGES_MAX)
 
 
 def _is_answer_text(part: Part) -> bool:

@@ -83,7 +83,8 @@ def _calls(message: dict[str, Any]) -> Iterator[Part]:
 def _answer(body: bytes | None) -> tuple[Part, ...]:
     texts: dict[str, list[str]] = {"thinking": [], "text": []}
     others: list[Part] = []
-    for line in _lines(body):
+    for document, _ in ResponseBody(StreamFormat.NDJSON).documents(body):
+        line = as_object(document)
         message = as_object(line.get("message"))
         texts["thinking"] += (as_text(line.get("thinking")), as_text(message.get("thinking")))
         texts["text"] += (as_text(line.get("response")), as_text(message.get("content")))
@@ -91,14 +92,3 @@ def _answer(body: bytes | None) -> tuple[Part, ...]:
         others += (*_calls(message), *_calls(line))
     whole = {kind: "".join(pieces) for kind, pieces in texts.items()}
     return (*(Part(kind, text) for kind, text in whole.items() if text), *others)
-
-
-def _lines(body: bytes | None) -> Iterator[dict[str, Any]]:
-    reader = ResponseBody(StreamFormat.NDJSON)
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        yield as_object(tolerant_json.loads_or_none(event.data))
-    if reader.is_json:
-        try:
-            yield as_object(reader.document())
-        except ValueError:
-            return

@@ -21,11 +21,11 @@ from extproc.codecs.openai.audio_answers import (
 from extproc.codecs.openai.family import OpenAiCodec
 from extproc.codecs.openai.forms import file_part, stored, text_of, typed
 from extproc.codecs.openai.inputs import parameters
-from extproc.codecs.openai.results import stored_answers
+from extproc.framing.response_body import ResponseBody
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import Call, Conversation, Message, Part, RequestFacts
-from extproc.shape import Fields, as_list, as_name, invalid, text_size
+from extproc.shape import Fields, as_list, as_name, as_object, invalid, text_size
 
 _SPEECH = "/audio/speech"
 _PATH_ENDS = (_SPEECH, "/audio/transcriptions", "/audio/translations")
@@ -148,7 +148,8 @@ def _spoken(request: dict[str, Any], response_body: bytes) -> Conversation:
 def _is_spoken(body: bytes) -> bool:
     if not body or not is_structured(body[:HEAD_BYTES], is_plain_text=False):
         return bool(body)
-    return any(as_name(event.get("type")) == "speech.audio.delta" for event in stored_answers(body))
+    told = (as_object(document) for document, _ in ResponseBody().documents(body))
+    return any(as_name(document.get("type")) == "speech.audio.delta" for document in told)
 
 
 def _heard_text(body: bytes, *, is_plain_text: bool) -> str:
@@ -157,7 +158,8 @@ def _heard_text(body: bytes, *, is_plain_text: bool) -> str:
         return body.decode("utf-8", "replace")
     pieces: list[str] = []
     whole = ""
-    for document in stored_answers(body):
+    for answer, _ in ResponseBody().documents(body):
+        document = as_object(answer)
         pieces.append(delta_text(document))
         whole = whole_text(document) or whole
     return whole or "".join(pieces)

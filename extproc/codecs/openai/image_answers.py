@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from extproc.codecs.openai.results import read_usage, stored_answers
+from extproc.codecs.openai.results import read_usage
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.framing import tolerant_json
+from extproc.framing.response_body import ResponseBody
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import media_type_or_none
@@ -81,7 +82,8 @@ class ImageAccount:
 
 def image_parts(body: bytes | None) -> Iterator[Part]:
     """The images of a stored answer, without their data, each after the prompt that was made of the caller's."""
-    for document in stored_answers(body):
+    for answer, _ in ResponseBody().documents(body):
+        document = as_object(answer)
         media_type = media_type_or_none(f"image/{as_name(document.get('output_format'))}")
         for image in _images(document):
             if revised := as_text(image.get("revised_prompt")):

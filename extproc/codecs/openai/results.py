@@ -12,12 +12,10 @@ The vectors themselves are never looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.framing import tolerant_json
-from extproc.framing.response_body import ResponseBody
 from extproc.framing.stream_event import StreamEvent
 from extproc.model import ErrorFacts, ResponseFacts, Usage
 from extproc.shape import as_count, as_name, as_object
@@ -63,18 +61,6 @@ class ResultAccount:
             provider_usage=verbatim(self._usage),
             error=self._error,
         )
-
-
-def stored_answers(body: bytes | None) -> Iterator[dict[str, Any]]:
-    """The one document of a stored answer, or its events. Tolerant."""
-    reader = ResponseBody()
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        yield as_object(tolerant_json.loads_or_none(event.data))
-    if reader.is_json:
-        try:
-            yield as_object(reader.document())
-        except ValueError:
-            return
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:

@@ -121,8 +121,10 @@ def _response_blocks(body: bytes | None) -> tuple[list[dict[str, Any]], bool]:
     reader = ResponseBody()
     blocks: dict[int, dict[str, Any]] = {}
     pieces: dict[tuple[int, str], list[str]] = {}
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        document = as_object(tolerant_json.loads_prefix_or_none(event.data))
+    for held, event in reader.documents(body):
+        document = as_object(held)
+        if event is None:
+            return as_list(document.get("content")), reader.is_cut
         index = document.get("index")
         number = index if type(index) is int else 0
         if document.get("type") == "content_block_start":
@@ -132,11 +134,6 @@ def _response_blocks(body: bytes | None) -> tuple[list[dict[str, Any]], bool]:
             source, target = _DELTA_TARGETS.get(as_name(delta.get("type")), ("", ""))
             if target:
                 pieces.setdefault((number, target), []).append(as_text(delta.get(source)))
-    if reader.is_json:
-        try:
-            return as_list(as_object(reader.document()).get("content")), reader.is_cut
-        except ValueError:
-            return [], reader.is_cut
     for (number, key), texts in pieces.items():
         block = blocks.setdefault(number, {"type": {"partial_json": "tool_use", "content": "compaction"}.get(key, key)})
         block[key] = as_text(block.get(key)) + "".join(texts)

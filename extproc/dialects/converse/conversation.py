@@ -21,8 +21,9 @@ _NO_CONTENT = frozenset({"cachePoint", "type"})
 def read_conversation(request_body: bytes | None, response_body: bytes | None) -> Conversation:
     """Plain, or an eventstream."""
     reader = ResponseBody(StreamFormat.EVENTSTREAM)
-    events = [*reader.feed(response_body or b""), *reader.flush()]
-    blocks = _answer(reader) if reader.is_json else streamed_blocks(events)
+    blocks: list[Any] = streamed_blocks(reader.read(response_body))
+    if reader.is_json:
+        blocks = answer_blocks(reader.document_or_none())
     return conversation_of(request_body, blocks, is_cut=reader.is_cut)
 
 
@@ -47,13 +48,6 @@ def conversation_of(request_body: bytes | None, answer: list[Any], *, is_cut: bo
         tools=tuple(_tool_names(request)),
         warnings=(*warnings, "truncated") if is_cut else warnings,
     )
-
-
-def _answer(reader: ResponseBody) -> list[Any]:
-    try:
-        return answer_blocks(reader.document())
-    except ValueError:
-        return []
 
 
 def answer_blocks(document: Any) -> list[Any]:

@@ -186,7 +186,8 @@ class _Call:
 def _choices(body: bytes | None) -> dict[int, _Choice]:
     choices: dict[int, _Choice] = {}
     slots = CallSlots()
-    for chunk in _chunks(body):
+    for document, _ in ResponseBody().documents(body):
+        chunk = as_object(document)
         for place, choice in enumerate(map(as_object, as_list(chunk.get("choices")))):
             number = choice_number(choice, place)
             said = spoken(choice)
@@ -198,15 +199,3 @@ def _choices(body: bytes | None) -> dict[int, _Choice]:
             for fragment in fragments:
                 answer.calls.setdefault(slots.number(number, fragment), _Call()).take(fragment)
     return choices
-
-
-def _chunks(body: bytes | None) -> Iterator[dict[str, Any]]:
-    """The chunks of a stream, or the one document."""
-    reader = ResponseBody()
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        yield as_object(tolerant_json.loads_or_none(event.data))
-    if reader.is_json:
-        try:
-            yield as_object(reader.document())
-        except ValueError:
-            return

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from extproc.codecs.cohere.documents import document_messages
-from extproc.codecs.cohere.events import chunks
 from extproc.codecs.cohere.v1.request import is_system
 from extproc.codecs.cohere.v1.response import called_parameters
 from extproc.framing import tolerant_json
-from extproc.framing.response_body import StreamFormat
+from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.model import Conversation, Message, Part
 from extproc.shape import as_list, as_name, as_object, as_text, joined, json_text
 
@@ -82,7 +81,8 @@ def _answer(body: bytes | None) -> dict[str, Any]:
     texts: list[str] = []
     found: dict[str, Any] = {}
     pieces: dict[Any, tuple[dict[str, str], list[str]]] = {}
-    for chunk in chunks(body, StreamFormat.NDJSON):
+    for document, _ in ResponseBody(StreamFormat.NDJSON).documents(body):
+        chunk = as_object(document)
         kind = chunk.get("event_type")
         if kind is None:
             return chunk if type(chunk.get("message")) is not str else {}  # an error's message is no answer

@@ -8,12 +8,11 @@ from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
 from extproc.codecs.cohere.addresses import speaks
 from extproc.codecs.cohere.errors import ERROR, error_reply, is_error, read_error, stream_error, told
-from extproc.codecs.cohere.events import chunks
 from extproc.codecs.cohere.parameters import parameters
 from extproc.codecs.cohere.usage import normalised
 from extproc.codecs.cohere.v1.streams import framed
 from extproc.framing import tolerant_json
-from extproc.framing.response_body import StreamFormat
+from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
 from extproc.json_codec import JsonCodec
@@ -153,7 +152,8 @@ def _texts(body: bytes | None) -> list[str]:
     """The text of each generation, in order."""
     pieces: dict[int, list[str]] = {}
     whole: list[str] = []
-    for chunk in chunks(body, StreamFormat.NDJSON):
+    for document, _ in ResponseBody(StreamFormat.NDJSON).documents(body):
+        chunk = as_object(document)
         answer = as_object(chunk.get("response")) or chunk
         if generations := as_list(answer.get("generations")):
             whole = [as_text(as_object(generation).get("text")) for generation in generations]

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from extproc.codecs.cohere.documents import document_messages, document_text
-from extproc.codecs.cohere.events import chunks
 from extproc.codecs.cohere.v2.request import SYSTEM_ROLES
 from extproc.codecs.cohere.v2.response import called, content_parts
 from extproc.framing import tolerant_json
-from extproc.framing.response_body import StreamFormat
+from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.model import Conversation, Message, Part
 from extproc.shape import as_list, as_name, as_object, as_text, joined, unknown_part
 
@@ -87,7 +86,8 @@ def _content_part(item: dict[str, Any], *, document: str) -> Iterator[Part]:
 def _answer(body: bytes | None) -> dict[str, Any]:
     """The message of a plain answer, or the one put together from a stream's events."""
     answer = _Answer()
-    for chunk in chunks(body, StreamFormat.SSE):
+    for document, _ in ResponseBody(StreamFormat.SSE).documents(body):
+        chunk = as_object(document)
         if type(whole := chunk.get("message")) is dict:
             return whole
         answer.take(chunk)

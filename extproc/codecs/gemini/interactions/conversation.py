@@ -134,10 +134,11 @@ def _result(item: dict[str, Any], kind: str, depth: int) -> Iterator[Part]:
 
 def _answered(body: bytes | None) -> list[dict[str, Any]]:
     """The steps (or outputs) of a plain answer, or those put together from a stream's events."""
-    reader = ResponseBody()
     steps: dict[int, _Step] = {}
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        document = as_object(tolerant_json.loads_or_none(event.data))
+    for held, event in ResponseBody().documents(body):
+        document = as_object(held)
+        if event is None:
+            return [camel(item) for item in as_list(document.get("steps")) or as_list(document.get("outputs"))]
         index = document.get("index")
         number = index if type(index) is int else 0
         if number not in steps and len(steps) >= STEPS_MAX:
@@ -146,12 +147,6 @@ def _answered(body: bytes | None) -> list[dict[str, Any]]:
             steps[number] = _Step(camel(begun))
         elif delta := camel(document.get("delta")):
             steps.setdefault(number, _Step({})).take(delta)
-    if reader.is_json:
-        try:
-            document = as_object(reader.document())
-        except ValueError:
-            return []
-        return [camel(item) for item in as_list(document.get("steps")) or as_list(document.get("outputs"))]
     return [step.whole() for _, step in sorted(steps.items())]
 
 

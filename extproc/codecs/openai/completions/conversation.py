@@ -39,19 +39,9 @@ def _prompts(prompt: Any) -> Iterator[tuple[Part, ...]]:
 def _texts(body: bytes | None) -> dict[int, str]:
     """The texts by choice."""
     pieces: dict[int, list[str]] = {}
-    for chunk in _chunks(body):
+    for document, _ in ResponseBody().documents(body):
+        chunk = as_object(document)
         pieces.setdefault(0, []).append(as_text(chunk.get("value")))  # Writer
         for place, choice in enumerate(map(as_object, as_list(chunk.get("choices")))):
             pieces.setdefault(choice_number(choice, place), []).append(as_text(choice.get("text")))
     return {number: "".join(texts) for number, texts in pieces.items() if any(texts)}
-
-
-def _chunks(body: bytes | None) -> Iterator[dict[str, Any]]:
-    reader = ResponseBody()
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        yield as_object(tolerant_json.loads_or_none(event.data))
-    if reader.is_json:
-        try:
-            yield as_object(reader.document())
-        except ValueError:
-            return

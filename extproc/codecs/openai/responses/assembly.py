@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.codecs.openai.responses.response import FINAL_STATUSES
-from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
 from extproc.shape import as_list, as_name, as_object, as_text
 
@@ -93,10 +92,11 @@ class _Response:
 
 def output_items(body: bytes | None) -> list[Any]:
     """In order. Of several responses in one body (some record the turns of a run so) one after the other."""
-    reader = ResponseBody()
     responses = [_Response()]
-    for event in (*reader.feed(body or b""), *reader.flush()):
-        document = as_object(tolerant_json.loads_or_none(event.data))
+    for held, event in ResponseBody().documents(body):
+        document = as_object(held)
+        if event is None:
+            return as_list(document.get("output"))
         kind = as_text(document.get("type")) or event.type.decode("ascii", "replace")
         if type(response := document.get("response")) is dict:
             current = responses[-1]
@@ -104,15 +104,10 @@ def output_items(body: bytes | None) -> list[Any]:
             if response_id and current.response_id and response_id != current.response_id:
                 responses.append(current := _Response())
             current.response_id = response_id or current.response_id
-            if response.get("status") in FINAL_STATUSES:
+            if as_name(response.get("status")) in FINAL_STATUSES:
                 current.output = as_list(response.get("output"))
         else:
             responses[-1].take(kind, document)
-    if reader.is_json:
-        try:
-            return as_list(as_object(reader.document()).get("output"))
-        except ValueError:
-            return []
     return [item for response in responses for item in response.all_items()]
 
 

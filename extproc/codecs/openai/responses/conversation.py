@@ -62,7 +62,7 @@ def _tool_names(holder: dict[str, Any]) -> Iterator[str]:
 
 def _tools_of_items(given: Any) -> Iterator[str]:
     for item in map(as_object, as_list(given)):
-        if item.get("type") in TOOL_ITEMS:
+        if as_name(item.get("type")) in TOOL_ITEMS:
             yield from _tool_names(item)
 
 
