@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.model import Call
-from extproc.shape import as_list, as_object
+from extproc.shape import as_list, as_name, as_object
 
 _ROLES = frozenset({"user", "assistant", "system"})
 
@@ -29,7 +29,7 @@ def looks_like_messages(document: Any, call: Call) -> bool:
 def _looks_like_message(message: Any) -> bool:
     held = as_object(message)
     content = held.get("content")
-    if held.get("role") not in _ROLES or "tool_calls" in held:
+    if as_name(held.get("role")) not in _ROLES or "tool_calls" in held:
         return False
     if type(content) is list:
         return all(type(as_object(block).get("type")) is str for block in content)

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from extproc.codecs.bedrock.paths import vendor_of
-from extproc.shape import as_list, as_object
+from extproc.shape import as_list, as_name, as_object
 
 
 class Grammar(Enum):
@@ -63,7 +63,7 @@ def _grammar_of_messages(body: dict[str, Any]) -> Grammar:
         for block in map(as_object, as_list(message.get("content"))):
             if "type" not in block:
                 return Grammar.CONVERSE
-            if block["type"] in _CLAUDE_BLOCKS:
+            if as_name(block["type"]) in _CLAUDE_BLOCKS:
                 return Grammar.MESSAGES
     return Grammar.CHAT
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from extproc.dialects.openai_chat.request import TEXT_PARTS, media_kind
 from extproc.model import Call
-from extproc.shape import as_list, as_object
+from extproc.shape import as_list, as_name, as_object
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _FOREIGN_KEYS = frozenset(
@@ -40,7 +40,7 @@ def looks_like_chat(document: Any, call: Call) -> bool:
 
 
 def _looks_like_message(message: Any) -> bool:
-    if type(message) is not dict or message.get("role") not in _ROLES:
+    if type(message) is not dict or as_name(message.get("role")) not in _ROLES:
         return False
     content = message.get("content")
     if content is not None and type(content) is not str:
