@@ -16,9 +16,10 @@ _INTRO = """\
 
 Generated from `tools/codes.yaml` by `make docs`; do not edit by hand.
 
-Every code that a client, a row of the archive or a metric can show. A client finds the code in its API's own error
-format: `error.code` for OpenAI's, at the end of `error.message` for both, beside the exchange's id. `headgate show ID`
-shows everything that is known of that exchange.
+Every code that a client, a row of the archive or a metric can show. A client gets a refusal of extproc's in its API's
+own error format; the message ends in the code and the exchange's id: `… (access.model_allowlist, exchange 01a1fe3d-…)`.
+The code also stands by itself in `error.code` (OpenAI's APIs), in `reason` of the first of `error.details` (Google's)
+and in `error.data.code` (MCP). `headgate show ID` shows everything that is known of that exchange.
 """
 
 
