@@ -88,6 +88,14 @@ def test_an_extra_chunk_at_the_end_is_taken_out_whatever_follows_it(tail: bytes)
     assert _edited(TEXT + b"\n\n" + EXTRA + tail) == TEXT + b"\n\n"
 
 
+def test_no_choices_may_be_said_by_null() -> None:
+    assert _edited(TEXT + b"\n\n" + EXTRA.replace(b"[]", b"null") + b"\n\n") == TEXT + b"\n\n"
+
+
+def test_an_extra_chunk_behind_a_byte_order_mark_is_taken_out() -> None:
+    assert _edited(b"\xef\xbb\xbf" + EXTRA + b"\n\n" + DONE) == DONE
+
+
 def test_comments_of_the_same_event_stay() -> None:
     assert _edited(b": PROCESSING\n" + EXTRA + b"\n\n" + DONE + b"\n\n") == b": PROCESSING\n" + DONE + b"\n\n"
 
@@ -98,6 +106,10 @@ def test_comments_of_the_same_event_stay() -> None:
         b"",
         b'{"error": {"message": "no"}}',
         b'{\n\n"choices": [],\n\n"usage": {"prompt_tokens": 1}}',
+        b'{"choices": [], "usage": {"prompt_tokens": 1}}',  # a plain answer to a streamed request
+        b'{"choices":\n[],\n"usage": {"prompt_tokens": 1}}\n\n',
+        b'\xef\xbb\xbf{"choices": [], "usage": {"prompt_tokens": 1}}',
+        b'data: {"x":{"choices":null},"usage":{"prompt_tokens":9}}\n\n',
         b"data: {broken\n\ndata: ",
         b'data: {"choices":[],"usage":{"prompt_tokens":9}',
         b'data: {"choices":[],"usage":{}}\n\n',

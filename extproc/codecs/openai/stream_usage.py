@@ -22,7 +22,10 @@ from extproc.shape import as_object
 EXTRA_CHUNK_BYTES_MAX = 16 * 1024
 """A longer event is not the chunk that was asked for (some 600 bytes), so it is passed on without being held."""
 
-_NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+\[\s*+\]')
+_NO_CHOICES = re.compile(rb'"choices"\s*+:\s*+(?:\[\s*+\]|null)')
+"""Servers written in Go say null for an empty list."""
+_DATA_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data:")
+"""Without one it is no event: a plain JSON answer, which the parser would read as an event of its own."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
@@ -73,8 +76,12 @@ class UsageRemover:
             at = match.end()
             self._line_is_empty = True
             if is_blank:
-                self._take(data[start:at])
-                out.append(self._end_event())
+                if match.start() == start and not self._pieces and not self._passing:  # one more of them
+                    out.append(match.group())
+                    self._dropped = False
+                else:
+                    self._take(data[start:at])
+                    out.append(self._end_event())
                 start = at
         self._line_is_empty = self._line_is_empty and at == len(data)
         self._after_cr = data[-1:] == b"\r" or (self._after_cr and not data)
@@ -110,8 +117,8 @@ class UsageRemover:
 
 def is_extra_chunk(event: bytes) -> bool:
     """Is this the event that carries usage and nothing else?"""
-    if b'"usage"' not in event or _NO_CHOICES.search(event) is None:  # spares parsing all others
-        return False
+    if b'"usage"' not in event or _NO_CHOICES.search(event) is None or _DATA_LINE.search(event) is None:
+        return False  # which spares parsing nearly all others
     parser = SseParser(event_bytes_max=EXTRA_CHUNK_BYTES_MAX)
     events = [*parser.feed(event), *parser.flush()]
     if len(events) != 1:
@@ -121,4 +128,4 @@ def is_extra_chunk(event: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     usage = chunk.get("usage")
-    return chunk.get("choices") == [] and type(usage) is dict and bool(usage) and not chunk.get("error")
+    return chunk.get("choices", 0) in ([], None) and type(usage) is dict and bool(usage) and not chunk.get("error")
