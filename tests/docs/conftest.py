@@ -15,6 +15,7 @@ from capture.record import Closed, FindingRecord, Opened, ReasonRecord, Request,
 from capture.spool.writer import SpoolWriter
 
 INCARNATION = "01a1fe34-2032-7cc6-9e59-4025e1c042b4"
+EXCHANGES = 5
 MODEL = "gpt-4o-mini-2024-07-18"
 ANSWER = {
     "id": "chatcmpl-1",
@@ -91,8 +92,10 @@ def fill(frames: Frames) -> None:
         "cache_read_input_tokens": 8, "usage_source": "provider", "billed_cost": Decimal("0.0000054"),
         "billing_currency": "USD", "price_version": "genai-prices 0", "duration_ns": 2_000_000_000,
         "time_to_first_token_ns": 400_000_000, "gateway_overhead_ns": 2_000_000, "response_content_state": "exact",
+        "provider_usage": json.dumps(ANSWER["usage"]), "service_tier": "default",
     }  # fmt: skip
-    frames.exchange(opened=search, request={}, closed=whole, answer=json.dumps(ANSWER).encode())
+    steered = {"parameters": '{"reasoning_effort":"high","top_p":0.9}'}
+    frames.exchange(opened=search, request=steered, closed=whole, answer=json.dumps(ANSWER).encode())
     finding = FindingRecord(
         type="EMAIL_ADDRESS", data_class="pii", field="/messages/0/content", start=0, end=9, score=0.9, action="redact"
     )
@@ -118,6 +121,16 @@ def fill(frames: Frames) -> None:
         request={"would_decision": "deny", "reasons": (reason("access.attributed_caller", "deny"),), "stream": True},
         closed=whole | {"usage_source": "estimated"},
     )  # fmt: skip
+    frames.exchange(
+        opened=search | {"api": "mcp", "provider": "mcp", "route": "mcp"},
+        request={
+            "model": None,
+            "rpc_methods": ("tools/call",),
+            "called_tools": ("ask_question",),
+            "conversation_id": "ab" * 16,
+        },
+        closed={"capture_status": "completed", "cost_unknown_reason": "no_usage", "duration_ns": 1_000_000_000},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +144,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spool.append(payload)
     spool.close()
     archiver = Archiver(ArchiveSettings(spool_dir=folder / "spool", archive_dir=folder / "archive", name="local"))
-    assert archiver.drain() == 4
+    assert archiver.drain() == EXCHANGES
     archiver.close()
     return folder / "archive"

@@ -19,6 +19,7 @@ from extproc.cli import parser
 from extproc.config import Configuration
 from extproc.policy_tools import check
 from extproc.teams import Teams
+from tests.docs.conftest import EXCHANGES
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links, name_of
 
 BY_HAND = ("README.md", "CONTRIBUTING.md", "docs/analysts.md", "docs/apis.md", "docs/platform.md", "docs/security.md")
@@ -63,7 +64,7 @@ def test_the_archive_can_be_read_from_its_paths_alone(block: Block, archive: Pat
     here = Path.cwd()
     os.chdir(archive.parent)
     try:
-        assert len(duckdb.connect().execute(block.body).fetchall()) == 4
+        assert len(duckdb.connect().execute(block.body).fetchall()) == EXCHANGES
     finally:
         os.chdir(here)
 
