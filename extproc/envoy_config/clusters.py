@@ -14,7 +14,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from extproc.config import Configuration, Provider, RouteSettings, Secret
-from extproc.envoy_config.names import DECIDE_CLUSTER, OBSERVE_CLUSTER, Node, any_of
+from extproc.envoy_config.filters import message_timeout_ms
+from extproc.envoy_config.names import DECIDE_CLUSTER, OBSERVE_CLUSTER, Node, any_of, seconds
 from extproc.errors import OperatorError
 from extproc.model import Credentials
 
@@ -26,6 +27,9 @@ SYSTEM_CA_FILES: Final = (
 SIDE_STREAMS_MAX: Final = 1_000_000
 """Circuit breaker towards the sidecar. Envoy's default of 1,024 fails clients in shadow; the sidecar has limits of its
 own (`limits.open_exchanges_max`) and answers for them."""
+PING_EVERY_MS: Final = 1_000
+PING_MARGIN_MS: Final = 1_000
+"""On top of the message timeout, so that what waits for an answer is told of a time-out, not of a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def clusters(configuration: Configuration, *, upstream: UpstreamAddress | None, 
             )
             for name, route in sorted(wanted.items())
         ),
-        _sidecar_cluster(DECIDE_CLUSTER, configuration.extproc_socket),
+        _sidecar_cluster(DECIDE_CLUSTER, configuration.extproc_socket, _pings(configuration)),
         _sidecar_cluster(OBSERVE_CLUSTER, configuration.extproc_socket),
     ]
 
@@ -214,7 +218,15 @@ def system_ca_file() -> Path:
     )
 
 
-def _sidecar_cluster(name: str, socket: Path) -> Node:
+def _pings(configuration: Configuration) -> Node:
+    """In full duplex Envoy waits for a stopped sidecar as long as the route may take, because no body message has a
+    time-out. A connection that answers no HTTP/2 PING is closed, which ends its streams. gRPC answers off the event
+    loop, so a busy sidecar still does. Not where it only observes: nothing waits there."""
+    timeout_ms = message_timeout_ms(configuration) + PING_MARGIN_MS
+    return {"connection_keepalive": {"interval": seconds(PING_EVERY_MS), "timeout": seconds(timeout_ms)}}
+
+
+def _sidecar_cluster(name: str, socket: Path, http2: Node | None = None) -> Node:
     thresholds = {
         "max_connections": SIDE_STREAMS_MAX,
         "max_pending_requests": SIDE_STREAMS_MAX,
@@ -232,7 +244,7 @@ def _sidecar_cluster(name: str, socket: Path) -> Node:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": any_of(
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                explicit_http_config={"http2_protocol_options": {}},
+                explicit_http_config={"http2_protocol_options": http2 or {}},
             )
         },
     }

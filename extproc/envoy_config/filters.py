@@ -214,8 +214,12 @@ def _certificate() -> Node:
     }
 
 
+def message_timeout_ms(configuration: Configuration) -> int:
+    """How long Envoy waits for the sidecar's answer to a message. In full duplex it waits for none: see `clusters`."""
+    return configuration.policy.deadline_ms + 2 * configuration.limits.inspect_ms_max + MESSAGE_TIMEOUT_MARGIN_MS
+
+
 def _decide(configuration: Configuration) -> Node:
-    timeout_ms = configuration.policy.deadline_ms + 2 * configuration.limits.inspect_ms_max + MESSAGE_TIMEOUT_MARGIN_MS
     mode = {
         "request_header_mode": "SEND",
         "request_body_mode": "BUFFERED",
@@ -232,7 +236,7 @@ def _decide(configuration: Configuration) -> Node:
             grpc_service={"envoy_grpc": {"cluster_name": DECIDE_CLUSTER}},
             failure_mode_allow=False,
             status_on_error={"code": "ServiceUnavailable"},
-            message_timeout=seconds(timeout_ms),
+            message_timeout=seconds(message_timeout_ms(configuration)),
             processing_mode=mode,
             allow_mode_override=True,
             allowed_override_modes=[

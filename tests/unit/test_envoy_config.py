@@ -153,6 +153,20 @@ def test_a_request_waits_for_policy_and_two_inspections_and_no_longer() -> None:
     assert (decide["failure_mode_allow"], decide["status_on_error"]) == (False, {"code": "ServiceUnavailable"})
 
 
+def test_a_sidecar_that_answers_no_ping_is_given_up_soon_after_what_waits_for_it() -> None:
+    limits, policy = {"inspect_ms_max": 1000}, {"bundle": "policies", "deadline_ms": 300}
+    bootstrap = render(configured(limits=limits, policy=policy), TEAMS)
+    (decide, observe) = bootstrap["static_resources"]["clusters"][-2:]
+    assert (decide["name"], observe["name"]) == ("extproc-decide", "extproc-observe")
+    assert _http2_of(decide) == {"connection_keepalive": {"interval": "1s", "timeout": "3.8s"}}
+    assert _http2_of(observe) == {}  # in shadow nothing waits for it
+
+
+def _http2_of(cluster: dict[str, Any]) -> Any:
+    (options,) = cluster["typed_extension_protocol_options"].values()
+    return options["explicit_http_config"]["http2_protocol_options"]
+
+
 def test_the_listener_buffers_a_largest_body_and_a_mebibyte_more() -> None:
     bootstrap = render(configured(limits={"body_bytes_max": 5_000_000}), TEAMS)
     assert bootstrap["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] == 6_048_576
