@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from extproc.commands import placeholders
+
 BODY_FILE_KEYS: Final = ("body_file", "bodyFile", "body_path", "bodyPath")
 _URL_KEYS: Final = ("url", "uri", "path", "target", "raw_url")
 _HOST_KEYS: Final = ("authority", ":authority", "host", "hostname")
@@ -67,8 +69,9 @@ def address_of(request: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[
     url = _first_text(request, _URL_KEYS) or headers.get(":path", "")
     if not url:
         raise Unreadable("the request has no path")
+    url = placeholders.named(url)
     parts = _split(url if "://" in url else f"///{url.removeprefix('/')}")
-    authority = parts.netloc or _first_text(request, _HOST_KEYS)
+    authority = parts.netloc or placeholders.named(_first_text(request, _HOST_KEYS))
     return authority or headers.get(":authority") or headers.get("host", ""), parts.path or "/"
 
 
