@@ -7,8 +7,9 @@
 providers end streams that way, with usage in it. Only the standard's line ends count: `str.splitlines` would also cut
 at U+2028. An event beyond `event_bytes_max` is given without its data, marked `oversized`.
 
-Beyond the standard, JSON between the events without `data:` (errors of Gemini's, pretty-printed over many lines) is an
-event of its own: from a line that begins with a bracket to the one that closes it.
+Beyond the standard, `error: {…}` is an event named `error` (llama.cpp's server wrote that until 2025), and JSON between
+the events without `data:` (errors of Gemini's, pretty-printed over many lines) is an event of its own: from a line that
+begins with a bracket to the one that closes it.
 
 Time is linear in the bytes whatever the chunks: nothing is searched or joined twice.
 """
@@ -169,6 +170,9 @@ class SseParser:
                 self._append(value)
             case b"event":
                 self._type = value
+            case b"error" if value[:1] == b"{":
+                self._type = b"error"
+                self._append(value)
             case b"id":
                 if b"\0" not in value:
                     self._id = value

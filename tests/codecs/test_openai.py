@@ -45,7 +45,7 @@ EXCHANGE = "0190b3a0-7e4c-7abc-8def-0123456789ab"
         ("POST", "/openai/deployments/d/completions", "openai.completions"),
         ("POST", "/v1/engines/davinci/completions", "openai.completions"),
         ("POST", "/v1/CHAT/completions", "opaque"),
-        ("POST", "/v1/fim/completions", "opaque"),
+        ("POST", "/v1/fim/completions", "openai.completions"),
         ("POST", "/v1/responses", "openai.responses"),
         ("POST", "/responses", "openai.responses"),
         ("POST", "/openai/v1/responses", "openai.responses"),
@@ -70,6 +70,9 @@ def test_calls_are_told_by_their_path(method: str, path: str, api: str) -> None:
         ("/openai/deployments/a/chat/completions", b'{"model":"x"}',
          ("/openai/deployments/b%2Fc/chat/completions", b'{"model":"x"}')),
         ("/serving-endpoints/a/invocations", b"{}", ("/serving-endpoints/b%2Fc/invocations", b"{}")),
+        ("/ml/v1/text/chat", b'{"model":"x", "model_id" : "a"}',
+         ("/ml/v1/text/chat", b'{"model":"x", "model_id" : "b/c"}')),
+        ("/ml/v1/deployments/a/text/chat", b"{}", ("/ml/v1/deployments/b%2Fc/text/chat", b"{}")),
     ],
 )  # fmt: skip
 def test_another_model_is_asked_for_where_the_provider_reads_it(

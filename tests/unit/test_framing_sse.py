@@ -64,8 +64,8 @@ def test_ids_stay_until_they_change_and_retry_is_remembered() -> None:
 
 def test_unknown_lines_are_counted_not_guessed_at() -> None:
     parser = SseParser(event_bytes_max=LIMIT)
-    parser.feed(b"<html>\nfoo\n: fine\n\n")
-    assert parser.unknown_lines == 2
+    parser.feed(b"<html>\nfoo\n: fine\nerror: in words\n\n")
+    assert parser.unknown_lines == 3
 
 
 ERROR = b'{\n  "error": {\n\n    "message": "a } b",\n    "data": ["x"]\n  }\n}'
@@ -75,6 +75,8 @@ BARE: list[tuple[bytes, list[tuple[bytes, bytes]]]] = [
     (b"data: a\n\n" + ERROR, [(b"", b"a"), (b"", ERROR.replace(b"\n\n", b"\n"))]),
     (b"data: a\n" + ERROR + b"\ndata: b\n\n", [(b"", b"a"), (b"", ERROR.replace(b"\n\n", b"\n")), (b"", b"b")]),
     (b'event: error\n{"error": "one line"}\n\ndata: b\n\n', [(b"error", b'{"error": "one line"}'), (b"", b"b")]),
+    (b'data: a\n\nerror: {"code": 500}\n\ndata: b\n\n', [(b"", b"a"), (b"error", b'{"code": 500}'), (b"", b"b")]),
+    (b'error:{"cut": "no e', [(b"error", b'{"cut": "no e')]),
     (b'data: a\n\n[{"x": 1},\r\n2]\r\nfoo\n', [(b"", b"a"), (b"", b'[{"x": 1},\n2]')]),
     (b'data: a\n\n{\n  "cut": {\ndata: b\n\n', [(b"", b"a"), (b"", b'{\n  "cut": {'), (b"", b"b")]),
     (b'data: a\n\n{\n  "cut": "no e', [(b"", b"a"), (b"", b'{\n  "cut": "no e')]),

@@ -2,6 +2,8 @@
 
 Databricks serves every kind of model at `/serving-endpoints/NAME/invocations`. Most are chats; a body there without
 `messages` (vectors, a model of one's own) is not refused, but all of it counts as uninspected.
+
+watsonx has the same grammar at paths of its own, which say whether the answer streams, and names the model `model_id`.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ from extproc.dialects.openai_chat.errors import error_event, error_reply
 from extproc.dialects.openai_chat.recognition import looks_like_chat
 from extproc.dialects.openai_chat.request import read_request
 from extproc.dialects.openai_chat.response import ChatAccount
+from extproc.framing.json_strings import replace_strings
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts, UninspectedPart
+from extproc.shape import Fields
 
-_PATH_END = "/chat/completions"
+_PATH_ENDS = ("/chat/completions", "/agents/completions")
+_WATSONX_KEYS = frozenset({"model_id"})
+_WATSONX = re.compile(r".*/ml/v1/(?:deployments/[^/]+/)?text/chat(_stream)?")
 _INVOCATIONS = re.compile(r".*/serving-endpoints/[^/]+/invocations")
 _RAW_PREDICT = re.compile(r".*/publishers/mistralai/models/[^/:]+:(rawPredict|streamRawPredict)")
 """Other publishers' models on Vertex AI have grammars of their own."""
@@ -34,10 +40,12 @@ class OpenAiChat(JsonCodec):
 
     def matches(self, call: Call) -> bool:
         """Under any prefix: `/v1`, `/api/v1`, `/openai/v1`, Azure's `/openai/deployments/X`, Vertex'
-        `/endpoints/openapi`; and Mistral's models on Vertex."""
+        `/endpoints/openapi`; Mistral's agents, and its models on Vertex; watsonx."""
         if call.method != "POST":
             return False
-        return call.path.endswith(_PATH_END) or _is_invocation(call) or _RAW_PREDICT.fullmatch(call.path) is not None
+        if call.path.endswith(_PATH_ENDS) or _is_invocation(call):
+            return True
+        return _RAW_PREDICT.fullmatch(call.path) is not None or _WATSONX.fullmatch(call.path) is not None
 
     def recognises(self, document: Any, call: Call) -> bool:
         return looks_like_chat(document, call)
@@ -47,6 +55,8 @@ class OpenAiChat(JsonCodec):
         if _is_invocation(call) and type(document) is dict and document.get("messages") is None:
             return RequestFacts(model=named, uninspected_parts=(UninspectedPart("unknown", ""),))
         facts = read_request(document)
+        if (watsonx := _WATSONX.fullmatch(call.path)) is not None:
+            return _read_watsonx(facts, document, named, is_streamed=watsonx[1] is not None)
         if named is None:
             return facts
         return replace(facts, model=named, stream=facts.stream or call.path.endswith(":streamRawPredict"))
@@ -64,7 +74,11 @@ class OpenAiChat(JsonCodec):
 
     def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
         path = with_model_in_path(call.path, model)
-        return super().with_model(call, body, model) if path is None else (path, body)
+        if path is not None:
+            return path, body
+        if _WATSONX.fullmatch(call.path) is not None:
+            return call.path, replace_strings(body, {"/model_id": model})
+        return super().with_model(call, body, model)
 
     def asking_for_usage(self, body: bytes) -> bytes | None:
         return asking_for_usage(body)
@@ -79,3 +93,11 @@ class OpenAiChat(JsonCodec):
 
 def _is_invocation(call: Call) -> bool:
     return _INVOCATIONS.fullmatch(call.path) is not None
+
+
+def _read_watsonx(facts: RequestFacts, document: Any, named: str | None, *, is_streamed: bool) -> RequestFacts:
+    """IBM's REST reference, "Infer text chat": `model_id` in the body, or the deployment in the path. Its streams
+    always end with usage."""
+    body = Fields(document)
+    body.refuse_lookalikes(_WATSONX_KEYS)
+    return replace(facts, model=named or body.text("model_id"), stream=is_streamed, asks_stream_usage=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind
 from extproc.dialects.openai_chat.response import choice_number, reasoning_in_object, spoken
-from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, legacy_call
+from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, calls_in, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
 from extproc.media import url_part
@@ -131,7 +131,7 @@ def _media(kind: str, held: Any) -> Part:
 
 
 def _whole_calls(message: dict[str, Any]) -> Iterator[Part]:
-    for call in map(as_object, as_list(message.get("tool_calls"))):
+    for call in calls_in(message):
         yield Part(
             "tool_call",
             tool_call_id=as_name(call.get("id")) or None,
@@ -193,7 +193,7 @@ def _choices(body: bytes | None) -> dict[int, _Choice]:
             said = spoken(choice)
             answer = choices.setdefault(number, _Choice())
             answer.take(said)
-            fragments = [as_object(call) for call in as_list(said.get("tool_calls"))]
+            fragments = calls_in(said)
             if legacy := legacy_call(said):
                 fragments.append(legacy)
             for fragment in fragments:

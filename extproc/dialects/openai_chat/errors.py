@@ -54,14 +54,14 @@ def read_error(document: Any) -> ErrorFacts:
     return ErrorFacts(kind or "error", (message or json_text(document))[:MESSAGE_CHARS_MAX])
 
 
-_KIND_KEYS = ("type", "status", "code", "error_type", "error_code", "key")
+_KIND_KEYS = ("type", "status", "code", "error_type", "error_code", "key", "title")
 
 
 def _message(told: dict[str, Any]) -> str:
     for key in ("message", "detail", "description"):
         held = told.get(key)
-        if type(held) is dict:  # Mistral: the answer of its framework, wrapped
-            held = held.get("detail")
+        if type(held) is dict:  # the answer of its framework, wrapped: Mistral; DeepInfra
+            held = next((held[inner] for inner in ("detail", "error", "message") if held.get(inner)), None)
         if type(held) is list:  # FastAPI: one object for each field that is wrong
             held = "; ".join(filter(None, (as_text(as_object(item).get("msg")) for item in held)))
         if text := as_text(held):

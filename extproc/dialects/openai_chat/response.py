@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.dialects.openai_chat.errors import read_error
-from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, legacy_call
+from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, calls_in, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
@@ -26,7 +26,7 @@ CHOICES_MAX = 1_024
 _USAGE_KEYS = frozenset(
     """prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details reasoning_tokens
     cached_tokens num_cached_tokens prompt_cache_hit_tokens cache_read_input_tokens cache_creation_input_tokens
-    audio_prompt_tokens num_search_queries server_tool_use""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+    audio_prompt_tokens prompt_audio_seconds num_search_queries server_tool_use""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
 """What `normalised` reads. Some chunks say null of what an earlier one said, so these are kept until said anew."""
 
@@ -86,7 +86,8 @@ class ChatAccount:
 
     def take_chunk(self, chunk: dict[str, Any]) -> None:
         """A chunk of a stream, or the one document."""
-        self._model = as_name(chunk.get("model")) or self._model  # the last that is no "": Azure begins with one
+        named = as_name(chunk.get("model")) or as_name(chunk.get("model_id"))  # watsonx
+        self._model = named or self._model  # the last that is no "": Azure begins with one
         if not self._id:
             self._id = as_name(chunk.get("id"))
         self._service_tier = as_name(chunk.get("service_tier")) or self._service_tier
@@ -111,11 +112,10 @@ class ChatAccount:
         if reason and (number in self._finish_reasons or len(self._finish_reasons) < CHOICES_MAX):
             self._finish_reasons[number] = reason
         self.text_bytes += said_bytes(said)
-        if calls := as_list(said.get("tool_calls")):
-            for call in calls:
-                if type(call) is dict:
-                    self._calls.number(number, call)
-                    self.text_bytes += utf8_size(called_arguments(call))
+        if said.get("tool_calls"):
+            for call in calls_in(said):
+                self._calls.number(number, call)
+                self.text_bytes += utf8_size(called_arguments(call))
         if legacy := legacy_call(said):
             self._calls.number(number, legacy)
             self.text_bytes += utf8_size(called_arguments(legacy))
@@ -182,6 +182,7 @@ def normalised(said: dict[str, Any]) -> Usage:
     """A provider's `usage` object as OTel GenAI counts.
 
     `total_tokens` is the referee: xAI and Gemini leave reasoning out of `completion_tokens`, but not out of the total.
+    Where Mistral heard a recording, the total has tokens of it, which are billed by the second: those are no output.
     """
     input_details = as_object(said.get("prompt_tokens_details"))
     output_details = as_object(said.get("completion_tokens_details"))
@@ -189,7 +190,8 @@ def normalised(said: dict[str, Any]) -> Usage:
     output_tokens = as_count(said.get("completion_tokens"))
     reasoning = as_count(output_details.get("reasoning_tokens"))
     total = as_count(said.get("total_tokens"))
-    if input_tokens is not None and output_tokens is not None and total is not None:
+    is_heard = bool(as_count(said.get("prompt_audio_seconds")))
+    if input_tokens is not None and output_tokens is not None and total is not None and not is_heard:
         unnamed = total - input_tokens - output_tokens
         if unnamed > 0:
             output_tokens += unnamed
@@ -211,6 +213,7 @@ def normalised(said: dict[str, Any]) -> Usage:
         cache_creation_input_tokens=_first_count(
             input_details.get("cache_write_tokens"),  # OpenRouter
             input_details.get("cache_creation_tokens"),  # LiteLLM
+            input_details.get("cache_creation_input_tokens"),  # Alibaba
             said.get("cache_creation_input_tokens"),
         ),
         reasoning_output_tokens=reasoning,

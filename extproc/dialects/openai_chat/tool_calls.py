@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.shape import as_name, as_object, as_text, json_text
+from extproc.shape import as_list, as_name, as_object, as_text, json_text
 
 CALLS_MAX = 1_024
 """Calls told apart in one response; more are taken for one."""
@@ -49,6 +49,13 @@ class CallSlots:
         if name and not self.names[number]:
             self.names[number] = name
         return number
+
+
+def calls_in(said: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls, or fragments of calls, in a message or delta: a list, or the one call itself, as Hugging Face's TGI
+    streams it."""
+    calls = said.get("tool_calls")
+    return [calls] if type(calls) is dict and calls else [call for call in as_list(calls) if type(call) is dict]
 
 
 def called_name(fragment: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from extproc.dialects.openai_chat.errors import error_event, error_reply
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts
 
-_PATH = re.compile(r"(?:.*/(?:v\d[a-z0-9]*|beta|openai|api|(?:deployments|engines)/[^/]+))?/completions")
+_PATH = re.compile(r"(?:.*/(?:v\d[a-z0-9]*|beta|openai|api|(?:deployments|engines)/[^/]+))?(?:/fim)?/completions")
 """Under a version or a deployment, not after any word: what is not quite `chat` must not be read as something else."""
 
 
@@ -25,7 +25,7 @@ class OpenAiCompletions(JsonCodec):
     operation: str | None = "text_completion"
 
     def matches(self, call: Call) -> bool:
-        """`/v1`, `/inference/v1`, DeepSeek's `/beta`, Azure's `/openai/deployments/X`."""
+        """`/v1`, `/inference/v1`, DeepSeek's `/beta`, Azure's `/openai/deployments/X`, Mistral's `/v1/fim`."""
         return call.method == "POST" and _PATH.fullmatch(call.path) is not None
 
     def request(self, document: Any, call: Call) -> RequestFacts:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from extproc.codecs.openai.completions.request import is_tokens
-from extproc.dialects.openai_chat.response import choice_number
+from extproc.dialects.openai_chat.response import choice_number, spoken
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
 from extproc.model import Conversation, Message, Part
@@ -16,6 +16,8 @@ from extproc.shape import as_list, as_object, as_text, joined, unknown_part
 def read_conversation(request_body: bytes | None, response_body: bytes | None) -> Conversation:
     request = as_object(tolerant_json.loads_or_none(request_body))
     asked = [Message("user", parts) for parts in _prompts(request.get("prompt"))]
+    if asked and (suffix := as_text(request.get("suffix"))):  # what comes after the text that is asked for
+        asked[-1] = Message("user", (*asked[-1].parts, Part("text", suffix)))
     answers = [text for _, text in sorted(_texts(response_body).items())]
     is_unknown = any(part.type == "unknown" for message in asked for part in message.parts)
     return Conversation(
@@ -43,5 +45,6 @@ def _texts(body: bytes | None) -> dict[int, str]:
         chunk = as_object(document)
         pieces.setdefault(0, []).append(as_text(chunk.get("value")))  # Writer
         for place, choice in enumerate(map(as_object, as_list(chunk.get("choices")))):
-            pieces.setdefault(choice_number(choice, place), []).append(as_text(choice.get("text")))
+            text = as_text(choice.get("text")) or as_text(spoken(choice).get("content"))  # Mistral's fill-in-the-middle
+            pieces.setdefault(choice_number(choice, place), []).append(text)
     return {number: "".join(texts) for number, texts in pieces.items() if any(texts)}

@@ -1,7 +1,8 @@
 """What a text completion amounts to, plain or streamed.
 
-A choice has `text` instead of a message; everything else is as in a chat completion, so its account reads it. Writer
-gives neither ids nor reasons nor usage, and streams bare pieces: `data: {"value": "Sure"}`.
+A choice has `text` instead of a message (Mistral's fill-in-the-middle a message all the same); everything else is as in
+a chat completion, so its account reads it. Writer gives neither ids nor reasons nor usage, and streams bare pieces:
+`data: {"value": "Sure"}`.
 """
 
 from __future__ import annotations
