@@ -11,6 +11,7 @@ from extproc.model import Call
 
 _HOSTS: Final[Mapping[str, str]] = {
     "api.openai.com": "openai",
+    "chatgpt.com": "openai",
     "api.anthropic.com": "anthropic",
     "api.cohere.com": "cohere",
     "api.cohere.ai": "cohere",
@@ -29,6 +30,29 @@ _HOSTS: Final[Mapping[str, str]] = {
     "api-inference.huggingface.co": "huggingface",
     "api.voyageai.com": "voyage",
     "api.jina.ai": "jina",
+    "api.sambanova.ai": "sambanova",
+    "api.deepinfra.com": "deepinfra",
+    "api.hyperbolic.xyz": "hyperbolic",
+    "api.novita.ai": "novita",
+    "api.studio.nebius.ai": "nebius",
+    "api.studio.nebius.com": "nebius",
+    "api.tokenfactory.nebius.com": "nebius",
+    "api.venice.ai": "venice",
+    "api.ai21.com": "ai21",
+    "api.upstage.ai": "upstage",
+    "api.minimax.io": "minimax",
+    "api.minimaxi.com": "minimax",
+    "api.siliconflow.cn": "siliconflow",
+    "api.siliconflow.com": "siliconflow",
+    "api.githubcopilot.com": "github",
+    "models.github.ai": "github",
+    "models.inference.ai.azure.com": "github",
+    "ai-gateway.vercel.sh": "vercel",
+    "integrate.api.nvidia.com": "nvidia",
+    "ai.api.nvidia.com": "nvidia",
+    "dashscope.aliyuncs.com": "alibaba_cloud",
+    "dashscope-intl.aliyuncs.com": "alibaba_cloud",
+    "dashscope-us.aliyuncs.com": "alibaba_cloud",
     "api.z.ai": "z_ai",
     "open.bigmodel.cn": "z_ai",
     "api.moonshot.ai": "moonshot_ai",
@@ -55,6 +79,8 @@ _HOST_ENDS: Final[tuple[tuple[str, str], ...]] = (
     (".huggingface.cloud", "huggingface"),
 )
 _AWS_ENDS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+OLLAMA_PORT: Final = 11434
+"""Ollama listens there on hosts of anybody's (its FAQ, "How do I configure Ollama server?"), and nobody else does."""
 _API_FAMILIES: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
     "bedrock": "aws.bedrock",
@@ -74,11 +100,14 @@ def provider_of_host(host: str) -> str | None:
     return next((name for end, name in _HOST_ENDS if host.endswith(end)), None)
 
 
-def provider_of(call: Call, api: str) -> str | None:
-    """The provider behind `call`; None for a host that nobody knows and an api that many speak."""
+def provider_of(call: Call, api: str, *, port: int | None = None) -> str | None:
+    """The provider behind `call`; None for a host that nobody knows and an api that many speak. `port`: of the address,
+    where it names one."""
     known = provider_of_host(call.host)
     if known is not None:
         return known
+    if port == OLLAMA_PORT:
+        return "ollama"
     family = api.partition(".")[0]
     if family == "gemini" and "/publishers/" in call.path:
         return "gcp.vertex_ai"

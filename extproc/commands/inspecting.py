@@ -72,12 +72,12 @@ def describe(recorded: Recorded) -> dict[str, Any]:
     return {
         "id": recorded.id,
         "api": codec.api,
-        "provider": provider_of(call, codec.api),
+        "provider": provider_of(call, codec.api, port=recorded.port),
         "operation": codec.operation,
         "host": call.host,
         "path": call.path,
         "status": recorded.status,
-        "stream": facts.stream,
+        "stream": facts.stream or (not recorded.request_body and _is_event_stream(recorded.response_type)),
         "request_model": facts.model,
         "response_model": response.model,
         "response_id": response.response_id,
@@ -122,8 +122,9 @@ def _inspected(codec: Codec, recorded: Recorded) -> Inspection:
     from extproc.errors import ClientError
     from extproc.framing import tolerant_json
     from extproc.inspection import inspect_request
-    from extproc.model import Inspection, Limits
+    from extproc.model import Inspection, Limits, RequestFacts
     from extproc.scanner import Scanner
+    from extproc.shape import as_name, as_object
 
     if not recorded.request_body:  # the path may name the model all the same
         with contextlib.suppress(ClientError):
@@ -143,7 +144,14 @@ def _inspected(codec: Codec, recorded: Recorded) -> Inspection:
     for read in (tolerant_json.loads, lambda data: tolerant_json.loads_prefix(data)[0]):
         with contextlib.suppress(ValueError, ClientError):
             return replace(inspection, facts=codec.request(read(body), recorded.call))
-    return inspection
+    named = as_object(tolerant_json.loads_or_none(body))
+    return replace(
+        inspection, facts=RequestFacts(model=as_name(named.get("model")) or None, stream=named.get("stream") is True)
+    )
+
+
+def _is_event_stream(content_type: str | None) -> bool:
+    return (content_type or "").lstrip().lower().startswith("text/event-stream")
 
 
 def _decoded(recorded: Recorded) -> tuple[bytes, tuple[str, ...]]:

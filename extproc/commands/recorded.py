@@ -16,6 +16,7 @@ from extproc.commands.recorded_parts import (
     BODY_FILE_KEYS,
     Unreadable,
     address_of,
+    form_type,
     headers_of,
     host_and_port,
     inline_body,
@@ -210,7 +211,8 @@ def _recorded(
         method=method_of(request, headers, otherwise="POST" if request_body else "GET"),
         path=path,
         host=host,
-        content_type=headers.get("content-type") or (request_type if isinstance(request_type, str) else None),
+        content_type=headers.get("content-type")
+        or (request_type if isinstance(request_type, str) and request_type else form_type(request_body)),
         content_encoding=left_coding(request_body, headers.get("content-encoding")),
         hints={name: headers[name][:HINT_CHARS_MAX] for name in CALL_HINTS if name in headers},
     )

@@ -26,6 +26,8 @@ _STATUS_KEYS: Final = ("status", "status_code", "statusCode", "code")
 _BASE64_BODY_KEYS: Final = ("body_base64", "body_b64", "bodyBase64", "base64_body", "base64_string")
 _STATUS: Final = re.compile(r"(?:HTTP/[0-9.]+ +)?([1-5][0-9]{2})(?: .*)?")
 _MAGIC: Final = ((b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+_SLASHES: Final = re.compile(r"//+")
+_BOUNDARY: Final = re.compile(rb"--([^\r\n]{1,70})\r\n")
 _HEAD_BYTES: Final = 256
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CUT_CHARACTER_BYTES: Final = 3
@@ -65,14 +67,15 @@ def method_of(request: Mapping[str, Any], headers: Mapping[str, str], *, otherwi
 
 
 def address_of(request: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str, str]:
-    """(authority, path without query). Raises `Unreadable` when there is no path."""
+    """(authority, path without query, slashes merged as Envoy merges them). Raises `Unreadable` without a path."""
     url = _first_text(request, _URL_KEYS) or headers.get(":path", "")
     if not url:
         raise Unreadable("the request has no path")
     url = placeholders.named(url)
     parts = _split(url if "://" in url else f"///{url.removeprefix('/')}")
     authority = parts.netloc or placeholders.named(_first_text(request, _HOST_KEYS))
-    return authority or headers.get(":authority") or headers.get("host", ""), parts.path or "/"
+    path = _SLASHES.sub("/", parts.path) or "/"
+    return authority or headers.get(":authority") or headers.get("host", ""), path
 
 
 def host_and_port(authority: str) -> tuple[str, int | None]:
@@ -89,6 +92,12 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise Unreadable("the request's url is none") from None
+
+
+def form_type(body: bytes) -> str | None:
+    """The content type of a form whose recorder left it out, by its first line; None for what is no form."""
+    boundary = _BOUNDARY.match(body)
+    return None if boundary is None else f'multipart/form-data; boundary="{boundary[1].decode("latin-1")}"'
 
 
 def status_of(response: Mapping[str, Any], headers: Mapping[str, str]) -> int | None:

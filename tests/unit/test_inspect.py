@@ -159,6 +159,41 @@ def test_what_the_gate_would_refuse_is_said_and_read_all_the_same(
     assert seen["request_model"] == "dear"
 
 
+def test_what_is_no_request_of_its_api_still_has_its_model_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {**ASKED, "temperature": "hot", "stream": True}
+    folder = _folder(
+        tmp_path / "one", request_json=REQUEST, request_body=wrong, response_json={"status": 400}, response_body={}
+    )
+    (seen,) = _inspect(capsys, folder)
+    assert seen["request"]["problem"]["code"] == "invalid_request"
+    assert (seen["request_model"], seen["stream"]) == ("gpt-4o", True)
+
+
+def test_an_answer_in_events_was_streamed_though_nobody_kept_the_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, kind in (("events", "text/event-stream; charset=utf-8"), ("plain", "application/json")):
+        _folder(
+            tmp_path / name,
+            request_json=REQUEST,
+            response_json={"status": 200, "headers": {"content-type": kind}},
+            response_body=b"data: [DONE]\n\n",
+        )
+    assert [seen["stream"] for seen in _inspect(capsys, tmp_path)] == [True, False]
+
+
+def test_a_request_in_a_content_coding_shows_its_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _folder(
+        tmp_path / "one",
+        request_json={**REQUEST, "headers": {"content-encoding": "gzip"}},
+        request_body=gzip.compress(json.dumps(ASKED).encode()),
+    )
+    (seen,) = _inspect(capsys, folder)
+    assert seen["messages"] == [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]
+
+
 def test_a_cut_stream_says_so_and_estimates_beside_what_was_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,3 +255,10 @@ def test_a_model_in_the_path_is_told_without_a_body(tmp_path: Path, capsys: pyte
     folder = _folder(tmp_path / "one", request_json=request)
     (seen,) = _inspect(capsys, folder)
     assert (seen["api"], seen["request_model"]) == ("bedrock.converse", "a.b-v1:0")
+
+
+def test_a_port_tells_ollama_on_anybodys_host() -> None:
+    call = Call("POST", "/v1/chat/completions", "localhost")
+    assert [provider_of(call, "openai.chat", port=port) for port in (11434, 8000, None)] == ["ollama", None, None]
+    groq = Call("POST", "/openai/v1/chat/completions", "api.groq.com")
+    assert provider_of(groq, "openai.chat", port=11434) == "groq"

@@ -48,6 +48,7 @@ def _only(found: Iterable[Recorded | tuple[str, Unreadable]]) -> Recorded:
         {"uri": "https://user@api.openai.com:443/v1/chat/completions", "method": "post"},
         {"path": "https://api.openai.com/v1/chat/completions", "authority": "somebody.else"},
         {"headers": {":authority": "api.openai.com", ":path": "/v1/chat/completions", ":method": "POST"}},
+        {"url": "https://api.openai.com//v1//chat/completions"},
         {"path": "/v1/chat/completions", "host": "api.openai.com", "headers": [{"name": "a", "value": "b"}]},
     ],
 )
@@ -135,6 +136,14 @@ def test_a_body_that_was_stored_as_json_is_json(tmp_path: Path) -> None:
 )
 def test_the_bytes_say_whether_a_coding_is_still_on(body: bytes, said: str | None, left: str | None) -> None:
     assert left_coding(body, said) == left
+
+
+def test_a_form_without_its_content_type_names_its_boundary_itself(tmp_path: Path) -> None:
+    form = b'--b:1\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b:1--\r\n'
+    for name, head in (("one", HEAD), ("two", {**HEAD, "headers": {"content-type": "x/y"}})):
+        _write(tmp_path / name, head, ANSWERED, {"request.body": form})
+    found = [item.call.content_type for item in recordings(tmp_path) if isinstance(item, Recorded)]
+    assert found == ['multipart/form-data; boundary="b:1"', "x/y"]
 
 
 def test_folders_are_searched_down_to_the_recordings(tmp_path: Path) -> None:
