@@ -151,6 +151,8 @@ class EnvoyLogged:
     ended_by: str | None
     """`client_aborted`, `upstream_aborted`, `timed_out` or None."""
     attempts: int | None = None
+    http_status: int | None = None
+    """What the client got. None: nothing, or it is not said."""
 
 
 @dataclass(frozen=True, slots=True)

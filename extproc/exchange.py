@@ -165,8 +165,7 @@ class Exchange:
             case Shutdown():
                 return self._on_shutdown()
             case EnvoyLogged():
-                self._outcome.attempts = event.attempts or self._outcome.attempts
-                return self._end(event.ended_by or "aborted")
+                return self._on_envoy_logged(event)
             case Concluded():
                 return self._write_closed(event.facts)
             case Appended(frame) | AppendFailed(frame) if frame is not Request:
@@ -426,6 +425,14 @@ class Exchange:
         if self._envoy_request_id is None:
             return self._end("aborted")
         return (AwaitAccessLog(self._envoy_request_id),)
+
+    def _on_envoy_logged(self, event: EnvoyLogged) -> tuple[Effect, ...]:
+        """The provider may have broken off before Envoy passed its head on: then Envoy answered the client itself."""
+        self._outcome.attempts = event.attempts or self._outcome.attempts
+        if event.http_status is not None and event.http_status != self._response.http_status:
+            self._outcome.answered_by = "envoy"
+            self._response.http_status = event.http_status
+        return self._end(event.ended_by or "aborted")
 
     def _on_shutdown(self) -> tuple[Effect, ...]:
         if self._close_failed or self._route is None:

@@ -251,7 +251,8 @@ def parse_access_log(message: bytes) -> Iterator[tuple[str, EnvoyLogged]]:
     for entry in log.http_logs.log_entry:
         common = entry.common_properties
         ended_by = _ended_by(common.response_flags)
-        yield entry.request.request_id, EnvoyLogged(ended_by, common.upstream_request_attempt_count or None)
+        attempts, status = common.upstream_request_attempt_count, entry.response.response_code.value
+        yield entry.request.request_id, EnvoyLogged(ended_by, attempts or None, status or None)
 
 
 def _ended_by(flags: access_log_pb2.ResponseFlags) -> str | None:

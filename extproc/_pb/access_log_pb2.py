@@ -22,25 +22,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x61\x63\x63\x65ss_log.proto\x12\x16headgate.access_log.v3\"\xc9\x01\n\x17StreamAccessLogsMessage\x12W\n\thttp_logs\x18\x02 \x01(\x0b\x32\x44.headgate.access_log.v3.StreamAccessLogsMessage.HTTPAccessLogEntries\x1aU\n\x14HTTPAccessLogEntries\x12=\n\tlog_entry\x18\x01 \x03(\x0b\x32*.headgate.access_log.v3.HTTPAccessLogEntry\"\x98\x01\n\x12HTTPAccessLogEntry\x12\x42\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32\'.headgate.access_log.v3.AccessLogCommon\x12>\n\x07request\x18\x03 \x01(\x0b\x32-.headgate.access_log.v3.HTTPRequestProperties\"x\n\x0f\x41\x63\x63\x65ssLogCommon\x12=\n\x0eresponse_flags\x18\x10 \x01(\x0b\x32%.headgate.access_log.v3.ResponseFlags\x12&\n\x1eupstream_request_attempt_count\x18\x18 \x01(\r\"\xa8\x03\n\rResponseFlags\x12 \n\x18upstream_request_timeout\x18\x03 \x01(\x08\x12\x13\n\x0blocal_reset\x18\x04 \x01(\x08\x12\x1d\n\x15upstream_remote_reset\x18\x05 \x01(\x08\x12#\n\x1bupstream_connection_failure\x18\x06 \x01(\x08\x12\'\n\x1fupstream_connection_termination\x18\x07 \x01(\x08\x12)\n!downstream_connection_termination\x18\x0f \x01(\x08\x12\x1b\n\x13stream_idle_timeout\x18\x11 \x01(\x08\x12!\n\x19\x64ownstream_protocol_error\x18\x13 \x01(\x08\x12,\n$upstream_max_stream_duration_reached\x18\x14 \x01(\x08\x12\x18\n\x10\x64uration_timeout\x18\x17 \x01(\x08\x12\x1f\n\x17upstream_protocol_error\x18\x18 \x01(\x08\x12\x1f\n\x17\x64ownstream_remote_reset\x18\x1c \x01(\x08\"+\n\x15HTTPRequestProperties\x12\x12\n\nrequest_id\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10\x61\x63\x63\x65ss_log.proto\x12\x16headgate.access_log.v3\x1a\x1egoogle/protobuf/wrappers.proto\"\xc9\x01\n\x17StreamAccessLogsMessage\x12W\n\thttp_logs\x18\x02 \x01(\x0b\x32\x44.headgate.access_log.v3.StreamAccessLogsMessage.HTTPAccessLogEntries\x1aU\n\x14HTTPAccessLogEntries\x12=\n\tlog_entry\x18\x01 \x03(\x0b\x32*.headgate.access_log.v3.HTTPAccessLogEntry\"\xda\x01\n\x12HTTPAccessLogEntry\x12\x42\n\x11\x63ommon_properties\x18\x01 \x01(\x0b\x32\'.headgate.access_log.v3.AccessLogCommon\x12>\n\x07request\x18\x03 \x01(\x0b\x32-.headgate.access_log.v3.HTTPRequestProperties\x12@\n\x08response\x18\x04 \x01(\x0b\x32..headgate.access_log.v3.HTTPResponseProperties\"x\n\x0f\x41\x63\x63\x65ssLogCommon\x12=\n\x0eresponse_flags\x18\x10 \x01(\x0b\x32%.headgate.access_log.v3.ResponseFlags\x12&\n\x1eupstream_request_attempt_count\x18\x18 \x01(\r\"\xa8\x03\n\rResponseFlags\x12 \n\x18upstream_request_timeout\x18\x03 \x01(\x08\x12\x13\n\x0blocal_reset\x18\x04 \x01(\x08\x12\x1d\n\x15upstream_remote_reset\x18\x05 \x01(\x08\x12#\n\x1bupstream_connection_failure\x18\x06 \x01(\x08\x12\'\n\x1fupstream_connection_termination\x18\x07 \x01(\x08\x12)\n!downstream_connection_termination\x18\x0f \x01(\x08\x12\x1b\n\x13stream_idle_timeout\x18\x11 \x01(\x08\x12!\n\x19\x64ownstream_protocol_error\x18\x13 \x01(\x08\x12,\n$upstream_max_stream_duration_reached\x18\x14 \x01(\x08\x12\x18\n\x10\x64uration_timeout\x18\x17 \x01(\x08\x12\x1f\n\x17upstream_protocol_error\x18\x18 \x01(\x08\x12\x1f\n\x17\x64ownstream_remote_reset\x18\x1c \x01(\x08\"+\n\x15HTTPRequestProperties\x12\x12\n\nrequest_id\x18\t \x01(\t\"M\n\x16HTTPResponseProperties\x12\x33\n\rresponse_code\x18\x01 \x01(\x0b\x32\x1c.google.protobuf.UInt32Valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'access_log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_start=45
-  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_end=246
-  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_start=161
-  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_end=246
-  _globals['_HTTPACCESSLOGENTRY']._serialized_start=249
-  _globals['_HTTPACCESSLOGENTRY']._serialized_end=401
-  _globals['_ACCESSLOGCOMMON']._serialized_start=403
-  _globals['_ACCESSLOGCOMMON']._serialized_end=523
-  _globals['_RESPONSEFLAGS']._serialized_start=526
-  _globals['_RESPONSEFLAGS']._serialized_end=950
-  _globals['_HTTPREQUESTPROPERTIES']._serialized_start=952
-  _globals['_HTTPREQUESTPROPERTIES']._serialized_end=995
+  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_start=77
+  _globals['_STREAMACCESSLOGSMESSAGE']._serialized_end=278
+  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_start=193
+  _globals['_STREAMACCESSLOGSMESSAGE_HTTPACCESSLOGENTRIES']._serialized_end=278
+  _globals['_HTTPACCESSLOGENTRY']._serialized_start=281
+  _globals['_HTTPACCESSLOGENTRY']._serialized_end=499
+  _globals['_ACCESSLOGCOMMON']._serialized_start=501
+  _globals['_ACCESSLOGCOMMON']._serialized_end=621
+  _globals['_RESPONSEFLAGS']._serialized_start=624
+  _globals['_RESPONSEFLAGS']._serialized_end=1048
+  _globals['_HTTPREQUESTPROPERTIES']._serialized_start=1050
+  _globals['_HTTPREQUESTPROPERTIES']._serialized_end=1093
+  _globals['_HTTPRESPONSEPROPERTIES']._serialized_start=1095
+  _globals['_HTTPRESPONSEPROPERTIES']._serialized_end=1172
 # @@protoc_insertion_point(module_scope)

@@ -280,6 +280,19 @@ def test_an_upstream_that_leaves_is_named_by_envoys_access_log() -> None:
     assert d.closed.attempts == 2
 
 
+def test_a_providers_head_that_envoy_did_not_pass_on_is_not_what_the_client_got() -> None:
+    d = drive(logged=EnvoyLogged("upstream_aborted", 1, 502)).play(
+        *plain()[:3], ResponseBody(b"some", False), StreamClosed()
+    )
+    assert (d.closed.http_status, d.closed.answered_by) == (502, "envoy")
+    assert d.response_data == b"some"
+
+
+def test_a_providers_head_that_envoy_passed_on_is_the_providers() -> None:
+    d = drive(logged=EnvoyLogged("upstream_aborted", 1, 200)).play(*plain()[:3], StreamClosed())
+    assert (d.closed.http_status, d.closed.answered_by) == (200, "upstream")
+
+
 def test_an_end_that_envoy_does_not_explain_is_just_aborted() -> None:
     d = drive(logged=EnvoyLogged(None)).play(*plain()[:3], StreamClosed())
     assert d.closed.capture_status == "aborted"

@@ -48,6 +48,7 @@ LOG_PAIRS = {
     "AccessLogCommon": ("data.accesslog.v3", "AccessLogCommon"),
     "ResponseFlags": ("data.accesslog.v3", "ResponseFlags"),
     "HTTPRequestProperties": ("data.accesslog.v3", "HttpRequestProperties"),
+    "HTTPResponseProperties": ("data.accesslog.v3", "HttpResponseProperties"),
 }
 
 

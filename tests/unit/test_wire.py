@@ -212,7 +212,10 @@ def test_envoys_flags_say_who_ended_an_exchange(flag: str, ended_by: str) -> Non
     setattr(entry.common_properties.response_flags, flag, True)
     ((request_id, logged),) = wire.parse_access_log(message.SerializeToString())
     assert request_id == "r1"
-    assert (logged.ended_by, logged.attempts) == (ended_by, 2)
+    assert (logged.ended_by, logged.attempts, logged.http_status) == (ended_by, 2, None)
+    entry.response.response_code.value = 502
+    ((_, logged),) = wire.parse_access_log(message.SerializeToString())
+    assert logged.http_status == 502
 
 
 def test_full_duplex_is_asked_for_as_the_filter_allows_it() -> None:
