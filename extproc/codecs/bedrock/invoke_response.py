@@ -75,12 +75,21 @@ class InvokeAccount:
         facts = ResponseFacts() if self._inner is None else self._inner.facts()
         if self._metrics and facts.said.output_tokens is None:
             facts = replace(facts, said=_filled(facts.said, counted(self._metrics)))
-        if self._metrics and (self._grammar is Grammar.PLAIN or facts.provider_usage is None):
+        if self._metrics and (facts.provider_usage is None or self._says_the_same(facts.said)):
             facts = replace(facts, provider_usage=verbatim(self._metrics))
         if self._head_metrics and self._inner is not None and facts.provider_usage is None:
             said = _filled(facts.said, counted(self._head_metrics))
             facts = replace(facts, said=said, provider_usage=verbatim(self._head_metrics))
         return facts if self._error is None else replace(facts, error=self._error)
+
+    def _says_the_same(self, said: Usage) -> bool:
+        """Is Bedrock's count, which came last, what a prompt's vendor said in running totals? (Command R's tokens are
+        not those that Bedrock bills.)"""
+        by_bedrock = counted(self._metrics)
+        return self._grammar is Grammar.PLAIN and (said.input_tokens, said.output_tokens) == (
+            by_bedrock.input_tokens,
+            by_bedrock.output_tokens,
+        )
 
     def _account_for(self, document: Any) -> Account:
         self._grammar = response_grammar(document)
