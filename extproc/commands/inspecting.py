@@ -14,7 +14,7 @@ from extproc.commands import Subparsers
 if TYPE_CHECKING:
     from extproc.codec import Codec
     from extproc.commands.recorded import Recorded
-    from extproc.model import Inspection, Message, Part, ResponseFacts, Usage
+    from extproc.model import Conversation, Inspection, Message, Part, RequestFacts, ResponseFacts, Usage
 
 FEED_BYTES = 64 * 1024
 _FIGURES = (
@@ -92,7 +92,7 @@ def describe(recorded: Recorded) -> dict[str, Any]:
         "request_message_count": conversation.request_message_count,
         "tool_calls": [
             {"id": part.tool_call_id, "name": part.tool_name, "arguments": part.arguments}
-            for part in conversation.tool_calls
+            for part in _calls(facts, conversation)
         ],
         "tools": list(conversation.tools),
         "response_text": conversation.response_text,
@@ -114,6 +114,14 @@ def describe(recorded: Recorded) -> dict[str, Any]:
         },
         "warnings": list(dict.fromkeys(warnings)),
     }
+
+
+def _calls(facts: RequestFacts, conversation: Conversation) -> tuple[Part, ...]:
+    """The calls in the answer; where the request itself is a call (MCP), that one."""
+    if not facts.called_tools:
+        return conversation.tool_calls
+    asked = conversation.messages[: conversation.request_message_count]
+    return tuple(part for message in asked for part in message.parts if part.type == "tool_call")
 
 
 def _inspected(codec: Codec, recorded: Recorded) -> Inspection:

@@ -262,3 +262,22 @@ def test_a_port_tells_ollama_on_anybodys_host() -> None:
     assert [provider_of(call, "openai.chat", port=port) for port in (11434, 8000, None)] == ["ollama", None, None]
     groq = Call("POST", "/openai/v1/chat/completions", "api.groq.com")
     assert provider_of(groq, "openai.chat", port=11434) == "groq"
+
+
+def test_a_request_that_is_itself_a_call_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params = {"name": "greet", "arguments": {"name": "Ada"}}
+    answer = {"content": [{"type": "text", "text": "Hello, Ada"}], "isError": False}
+    folder = _folder(
+        tmp_path / "one",
+        request_json={"method": "POST", "authority": "localhost", "path": "/mcp"},
+        request_body={"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params},
+        response_json=RESPONSE,
+        response_body={"jsonrpc": "2.0", "id": 2, "result": answer},
+    )
+    (seen,) = _inspect(capsys, folder)
+    assert seen["tool_calls"] == [{"id": "2", "name": "greet", "arguments": '{"name":"Ada"}'}]
+    assert seen["response_text"] == "Hello, Ada"
+    assert seen["messages"][1] == {
+        "role": "tool",
+        "parts": [{"type": "tool_result", "text": "Hello, Ada", "id": "2", "name": "greet"}],
+    }
