@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -117,6 +117,11 @@ class Fields:
         if type(value) is not dict:
             raise invalid(self._name() or "the body", "an object")
         self._members: dict[str, Any] = value
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The object itself, to be looked at as it is."""
+        return self._members
 
     def refuse_lookalikes(self, known: frozenset[str]) -> None:
         """Raises `ClientError` `ambiguous_key` for `Model` or `MESSAGES`: some servers would take them for the real."""

@@ -22,7 +22,8 @@ from extproc.framing.json_strings import Place, pointer, walk
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts, UninspectedPart
-from extproc.shape import Fields, as_list, as_object, as_word
+from extproc.shape import Fields, as_list, as_object
+from extproc.steering import Parameters, Steering
 
 _READ_KEYS = (*TEXT_KEYS, "preamble", "chat_history", "documents", "tools", "tool_results", "response_format")
 """Beside the prompt: members whose strings the model reads."""
@@ -36,10 +37,9 @@ KNOWN_KEYS = frozenset(
 )  # fmt: skip
 _PICTURE_KEYS = frozenset({"taskType", "imageGenerationConfig", "text_prompts", "aspect_ratio", "negative_prompt"})
 _EMBEDDING_KEYS = frozenset({"singleEmbeddingParams", "segmentedEmbeddingParams"})
-_PARAMETER_KEYS = frozenset(
-    """top_p top_k topP topK k p seed steps cfg_scale frequency_penalty presence_penalty truncate input_type dimensions
-    normalize return_prompt search_queries_only raw_prompting mode output_format
-    top_n""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+_STEERING = Steering(
+    """top_p top_k topP topK k p seed steps cfg_scale frequency_penalty presence_penalty truncate input_type
+    dimensions normalize return_prompt search_queries_only raw_prompting mode output_format top_n"""
 )
 
 
@@ -107,14 +107,6 @@ def _image_count(body: Fields, members: dict[str, Any]) -> int | None:
     return asked or (1 if draws else None)
 
 
-def _parameters(members: dict[str, Any], settings: Fields) -> dict[str, float | int | bool | str]:
-    found: dict[str, float | int | bool | str] = {}
-    if (top_p := settings.number("topP")) is not None:
-        found["topP"] = top_p
-    for key in sorted(_PARAMETER_KEYS & members.keys()):
-        value = members[key]
-        if type(value) is int or type(value) is float or type(value) is bool:
-            found[key] = value
-        elif (word := as_word(value)) is not None:
-            found[key] = word
-    return found
+def _parameters(members: dict[str, Any], settings: Fields) -> Parameters:
+    top_p = settings.number("topP")
+    return ({} if top_p is None else {"topP": top_p}) | _STEERING.of(members)

@@ -15,18 +15,20 @@ from extproc.accounting import AccountingDecoder, Metering
 from extproc.codec import ResponseDecoder
 from extproc.codecs.cohere.addresses import speaks
 from extproc.codecs.cohere.errors import error_reply
-from extproc.codecs.cohere.parameters import parameters
 from extproc.codecs.cohere.result import ResultAccount
+from extproc.codecs.cohere.words import WORDS
 from extproc.framing import tolerant_json
 from extproc.framing.tolerant_json import utf8_size
 from extproc.json_codec import JsonCodec
 from extproc.media import Parts, url_part
 from extproc.model import Call, Conversation, ErrorReply, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, as_name, as_object, as_text, invalid, unknown_part
+from extproc.steering import Steering
 
 _KNOWN_KEYS = frozenset(
     """embedding_types images input_type inputs max_tokens model output_dimension priority texts truncate""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
+_STEERING = Steering("input_type max_tokens output_dimension priority truncate", WORDS)
 _INPUTS = ("texts", "images", "inputs")
 _PART_KEYS = frozenset({"type", "text", "image_url"})
 
@@ -53,7 +55,7 @@ class EmbedV2(JsonCodec):
             message_count=1 if any(body.raw(key) for key in given) else 0,
             text_bytes=inputs.text_bytes,
             uninspected_parts=tuple(inputs.parts),
-            parameters=parameters(body, ("input_type", "max_tokens", "output_dimension", "priority", "truncate")),
+            parameters=_STEERING.of(body.members),
         )
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:

@@ -14,19 +14,24 @@ from extproc.codec import ResponseDecoder
 from extproc.codecs.cohere.addresses import speaks
 from extproc.codecs.cohere.documents import document_text, documents_size
 from extproc.codecs.cohere.errors import error_reply
-from extproc.codecs.cohere.parameters import parameters
 from extproc.codecs.cohere.result import ResultAccount
+from extproc.codecs.cohere.words import WORDS
 from extproc.framing import tolerant_json
 from extproc.framing.tolerant_json import utf8_size
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, as_object, as_text, invalid
+from extproc.steering import Steering
 
 _KNOWN_KEYS = frozenset(
     """documents max_chunks_per_doc max_tokens_per_doc model priority query rank_fields relevant_spans return_documents
     top_n""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
-_PARAMETERS = ("max_chunks_per_doc", "max_tokens_per_doc", "priority", "return_documents", "top_n")
+_STEERING = Steering(
+    """max_chunks_per_doc max_tokens_per_doc priority return_documents top_n relevant_spans.mode
+    relevant_spans.max_spans""",
+    WORDS,
+)
 
 
 class RerankV2(JsonCodec):
@@ -49,7 +54,7 @@ class RerankV2(JsonCodec):
             model=body.text("model"),
             message_count=1,
             text_bytes=utf8_size(query) + documents_bytes,
-            parameters=parameters(body, _PARAMETERS, (("relevant_spans", "mode"), ("relevant_spans", "max_spans"))),
+            parameters=_STEERING.of(body.members),
         )
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:

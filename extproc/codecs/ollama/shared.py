@@ -13,7 +13,8 @@ import orjson
 from extproc.json_codec import JsonCodec
 from extproc.media import Parts, base64_part
 from extproc.model import Call, ErrorFacts, ErrorReply, Usage
-from extproc.shape import Fields, as_count, as_name, as_text, as_word, invalid
+from extproc.shape import Fields, as_count, as_name, as_text, invalid
+from extproc.steering import Parameters, Steering
 
 ERROR_CHARS_MAX = 4_096
 
@@ -30,16 +31,8 @@ _OPTION_KEYS = frozenset(
     """frequency_penalty mirostat num_ctx num_predict presence_penalty repeat_penalty seed stop temperature top_k
     top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
-_PARAMETERS = (
-    "frequency_penalty",
-    "min_p",
-    "num_ctx",
-    "presence_penalty",
-    "repeat_penalty",
-    "seed",
-    "top_k",
-    "top_p",
-)
+_OPTIONS = Steering("frequency_penalty min_p num_ctx presence_penalty repeat_penalty seed top_k top_p")
+_STEERING = Steering("think")
 
 
 class OllamaCodec(JsonCodec):
@@ -66,19 +59,13 @@ def streams(body: Fields) -> bool:
     return body.raw("stream") is None or body.flag("stream")
 
 
-def read_options(body: Fields) -> tuple[int | None, float | None, dict[str, float | int | bool | str]]:
+def read_options(body: Fields) -> tuple[int | None, float | None, Parameters]:
     """`options`: the output limit, None for none (`num_predict` -1 and -2); the temperature; the rest as parameters,
     together with `think`."""
     options = body.fields("options")
     options.refuse_lookalikes(_OPTION_KEYS)
     limit = options.integer("num_predict", at_least=-2)
-    found: dict[str, float | int | bool | str] = {}
-    for name in _PARAMETERS:
-        if type(value := options.raw(name)) in (int, float, bool):
-            found[name] = value
-    think = body.raw("think")
-    if type(think) is bool or (think := as_word(think)) is not None:
-        found["think"] = think
+    found = _OPTIONS.of(options.members) | _STEERING.of(body.members)
     return limit if limit is not None and limit >= 0 else None, options.number("temperature"), found
 
 

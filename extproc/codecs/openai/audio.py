@@ -20,12 +20,12 @@ from extproc.codecs.openai.audio_answers import (
 )
 from extproc.codecs.openai.family import OpenAiCodec
 from extproc.codecs.openai.forms import file_part, stored, text_of, typed
-from extproc.codecs.openai.inputs import parameters
 from extproc.framing.response_body import ResponseBody
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import Call, Conversation, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, as_name, as_object, invalid, text_size
+from extproc.steering import Steering
 
 _SPEECH = "/audio/speech"
 _PATH_ENDS = (_SPEECH, "/audio/transcriptions", "/audio/translations")
@@ -36,7 +36,7 @@ _AUDIO_KEYS = ("file", "file[]", "file_url", "file_id", "url", "audio", "input_a
                "known_speaker_references")  # fmt: skip
 _HINT_KEYS = ("prompt", "keywords", "keywords[]", "known_speaker_names", "known_speaker_names[]", "context_bias")
 """Text that the model reads beside the recording."""
-_PARAMETERS = ("language", "response_format", "speed", "stream_format", "diarize")
+_STEERING = Steering("language response_format speed stream_format diarize")
 _NUMBERS = frozenset({"temperature", "speed"})
 _FLAGS = frozenset({"stream", "diarize"})
 _PLAIN_TEXT = frozenset({"text", "srt", "vtt"})
@@ -99,7 +99,7 @@ def _read_speech(body: Fields) -> RequestFacts:
         has_system_text=bool(instructions),
         text_bytes=utf8_size(text) + utf8_size(instructions or ""),
         asks_stream_usage=True,  # its last event always has it
-        parameters=parameters(body, *_PARAMETERS),
+        parameters=_STEERING.of(body.members),
     )
 
 
@@ -121,7 +121,7 @@ def _read_recording(body: Fields) -> RequestFacts:
         text_bytes=sum(text_size(body.raw(key)) for key in _HINT_KEYS),
         uninspected_parts=tuple(parts),
         asks_stream_usage=True,
-        parameters=parameters(body, *_PARAMETERS),
+        parameters=_STEERING.of(body.members),
     )
 
 

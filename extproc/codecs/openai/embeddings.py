@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.codecs.openai.input_messages import input_messages
-from extproc.codecs.openai.inputs import Inputs, parameters
+from extproc.codecs.openai.inputs import Inputs
 from extproc.codecs.openai.result_codec import ResultCodec
 from extproc.dialects.openai_chat.conversation import read_conversation
 from extproc.dialects.openai_chat.request import read_request
 from extproc.framing import tolerant_json
 from extproc.model import Call, Conversation, Message, RequestFacts
 from extproc.shape import Fields, as_object, invalid
+from extproc.steering import Steering
 
 _PATH_ENDS = ("/embeddings", "/multimodalembeddings", "/contextualizedembeddings")
 _OLLAMA_PATH_END = "/api/embeddings"
@@ -21,19 +22,9 @@ _KNOWN_KEYS = frozenset(
     """dimensions embedding_type encoding_format input input_type inputs messages model output_dimension output_dtype
     task truncate truncate_prompt_tokens truncation user""".split()  # noqa: SIM905 (a text reads better than a list)
 )
-_PARAMETERS = (
-    "dimensions",
-    "embedding_type",
-    "encoding_format",
-    "input_type",
-    "late_chunking",
-    "normalized",
-    "output_dimension",
-    "output_dtype",
-    "task",
-    "truncate",
-    "truncate_prompt_tokens",
-    "truncation",
+_STEERING = Steering(
+    """dimensions embedding_type encoding_format input_type late_chunking normalized output_dimension output_dtype
+    task truncate truncate_prompt_tokens truncation"""
 )
 
 
@@ -61,7 +52,7 @@ class OpenAiEmbeddings(ResultCodec):
             message_count=inputs.count,
             text_bytes=inputs.text_bytes,
             uninspected_parts=tuple(inputs.parts),
-            parameters=parameters(body, *_PARAMETERS),
+            parameters=_STEERING.of(body.members),
         )
 
     def messages(self, document: dict[str, Any]) -> tuple[Message, ...]:

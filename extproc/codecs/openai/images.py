@@ -13,30 +13,20 @@ from extproc.codec import ResponseDecoder
 from extproc.codecs.openai.family import OpenAiCodec
 from extproc.codecs.openai.forms import file_part, stored, text_of, typed
 from extproc.codecs.openai.image_answers import ImageAccount, image_parts
-from extproc.codecs.openai.inputs import parameters
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import Call, Conversation, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, joined
+from extproc.steering import Steering
 
 _PATH_ENDS = ("/images/generations", "/images/edits", "/images/variations")
 _TEXT_KEYS = ("prompt", "negative_prompt")
 _IMAGE_KEYS = ("image", "image[]", "images", "image_url", "mask", "markup", "reference_images")
 _KNOWN_KEYS = frozenset({*_TEXT_KEYS, *_IMAGE_KEYS, "model", "n", "stream", "response_format", "size"})
 _INTEGERS = frozenset({"n", "partial_images", "output_compression", "seed", "steps"})
-_PARAMETERS = (
-    "background",
-    "input_fidelity",
-    "moderation",
-    "output_compression",
-    "output_format",
-    "partial_images",
-    "quality",
-    "response_format",
-    "seed",
-    "size",
-    "steps",
-    "style",
+_STEERING = Steering(
+    """background input_fidelity moderation output_compression output_format partial_images quality response_format
+    seed size steps style"""
 )
 
 
@@ -68,7 +58,7 @@ class OpenAiImages(OpenAiCodec):
             text_bytes=sum(utf8_size(body.text(key) or "") for key in _TEXT_KEYS),
             uninspected_parts=tuple(parts),
             asks_stream_usage=body.flag("stream"),  # its last event always has it
-            parameters=parameters(body, *_PARAMETERS),
+            parameters=_STEERING.of(body.members),
             image_count=count,
         )
 

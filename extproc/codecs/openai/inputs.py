@@ -18,7 +18,7 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import UninspectedPart
-from extproc.shape import Fields, as_list, as_object, as_word, invalid, text_size
+from extproc.shape import Fields, as_list, as_object, invalid, text_size
 from extproc.usage import BYTES_PER_TOKEN
 
 DEPTH_MAX = 4
@@ -75,16 +75,6 @@ def grouped(value: Any) -> list[list[Any]]:
     if value and "type" in as_object(value[0]):
         return [value]
     return [[item] for item in value]
-
-
-def parameters(body: Fields, *names: str) -> dict[str, float | int | bool | str]:
-    """Those of the members `names` that are numbers, flags or words of an enumeration."""
-    found: dict[str, float | int | bool | str] = {}
-    for name in names:
-        value = body.raw(name)
-        if type(value) in (int, float, bool) or (value := as_word(value)) is not None:
-            found[name] = value
-    return found
 
 
 class Inputs:

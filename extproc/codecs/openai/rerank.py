@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.codecs.openai.input_messages import input_parts
-from extproc.codecs.openai.inputs import Inputs, parameters
+from extproc.codecs.openai.inputs import Inputs
 from extproc.codecs.openai.result_codec import ResultCodec
 from extproc.model import Call, Message, RequestFacts
 from extproc.shape import Fields, as_list, invalid
+from extproc.steering import Steering
 
 _PATH_ENDS = ("/rerank", "/reranking")
 _OTHER_HOSTS = ("cohere.com", "cohere.ai", "amazonaws.com")
@@ -20,15 +21,7 @@ _OTHER_HOSTS = ("cohere.com", "cohere.ai", "amazonaws.com")
 _KNOWN_KEYS = frozenset(
     """documents input model query rank_fields return_documents texts top_k top_n truncate truncation""".split()  # noqa: SIM905 (a text reads better than a list)
 )
-_PARAMETERS = (
-    "max_chunks_per_doc",
-    "max_tokens_per_doc",
-    "return_documents",
-    "top_k",
-    "top_n",
-    "truncate",
-    "truncation",
-)
+_STEERING = Steering("max_chunks_per_doc max_tokens_per_doc return_documents top_k top_n truncate truncation")
 _DOCUMENT_KEYS = ("documents", "texts", "input")
 
 
@@ -57,7 +50,7 @@ class OpenAiRerank(ResultCodec):
             message_count=1,
             text_bytes=inputs.text_bytes,
             uninspected_parts=tuple(inputs.parts),
-            parameters=parameters(body, *_PARAMETERS),
+            parameters=_STEERING.of(body.members),
         )
 
     def messages(self, document: dict[str, Any]) -> tuple[Message, ...]:

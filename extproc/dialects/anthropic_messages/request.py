@@ -7,7 +7,8 @@ from typing import Any
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part
 from extproc.model import RequestFacts
-from extproc.shape import Fields, as_name, as_object, as_text, as_word, invalid, text_size
+from extproc.shape import Fields, as_name, as_object, as_text, invalid, text_size
+from extproc.steering import Steering
 
 KNOWN_KEYS = frozenset(
     """anthropic_beta anthropic_version cache_control container context_management fallbacks inference_geo max_tokens
@@ -44,10 +45,10 @@ _TEXT_KEYS = frozenset(
 )
 _SERVER_TOOL_SUFFIXES = ("_tool_use", "_result", "_output", "_error")
 """What the provider's own tools were asked and answered: `server_tool_use`, `web_search_tool_result`, …"""
-_PARAMETERS = """top_k top_p service_tier speed inference_geo thinking.type thinking.budget_tokens thinking.display
-    tool_choice.type tool_choice.disable_parallel_tool_use output_config.effort
-    output_format.type""".split()  # noqa: SIM905 (as above)
-"""`a.b` is the member `b` of the object `a`."""
+_STEERING = Steering(
+    """top_k top_p service_tier speed inference_geo thinking.type thinking.budget_tokens thinking.display
+    tool_choice.type tool_choice.disable_parallel_tool_use output_config.effort output_format.type"""
+)
 _MEDIA_KINDS = {"image": "image", "document": "file", "container_upload": "file"}
 
 
@@ -91,7 +92,7 @@ def read_request(document: Any) -> RequestFacts:
         text_bytes=text.size_bytes,
         uninspected_parts=tuple(text.parts),
         asks_stream_usage=True,
-        parameters=_parameters(body),
+        parameters=_STEERING.of(body.members),
         previous_response_id=as_name(as_object(body.raw("thread")).get("previous_message_id")) or None,
     )
 
@@ -101,18 +102,6 @@ def _fallback_models(body: Fields) -> tuple[str, ...]:
     if type(body.raw("fallbacks")) is str:
         return ()
     return tuple(name for _, fallback in body.objects("fallbacks") if (name := fallback.text("model")))
-
-
-def _parameters(body: Fields) -> dict[str, float | int | bool | str]:
-    told: dict[str, float | int | bool | str] = {}
-    for key in _PARAMETERS:
-        holder, _, member = key.rpartition(".")
-        value = as_object(body.raw(holder)).get(member) if holder else body.raw(key)
-        if type(value) is int or type(value) is float or type(value) is bool:
-            told[key] = value
-        elif (word := as_word(value)) is not None:
-            told[key] = word
-    return told
 
 
 def tool_names(body: Fields) -> tuple[str, ...]:

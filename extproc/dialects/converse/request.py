@@ -13,6 +13,7 @@ from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part
 from extproc.model import RequestFacts, UninspectedPart
 from extproc.shape import Fields, as_object, as_text, as_word, invalid, text_size
+from extproc.steering import Parameters, Steering, is_setting
 
 KNOWN_KEYS = frozenset(
     """additionalModelRequestFields additionalModelResponseFieldPaths guardrailConfig inferenceConfig messages
@@ -29,7 +30,12 @@ _LIMIT_KEYS = ("maxTokens", "max_new_tokens", "max_tokens")
 """Nova's InvokeModel took `max_new_tokens` first, and takes Converse's word since."""
 _INFERENCE_NUMBERS = ("topP", "top_p", "topK", "top_k")
 
-_THINKING_KEYS = ("type", "budget_tokens", "maxReasoningEffort")
+_STEERING = Steering("serviceTier.type performanceConfig.latency outputConfig.effort")
+_THINKING = Steering(
+    """thinking.type thinking.budget_tokens thinking.maxReasoningEffort reasoning_config.type
+    reasoning_config.budget_tokens reasoning_config.maxReasoningEffort reasoningConfig.type
+    reasoningConfig.budget_tokens reasoningConfig.maxReasoningEffort"""
+)
 
 _TEXT_MEMBERS = frozenset(
     {"text", "toolUse", "json", "citationsContent", "searchResult", "toolAddition", "toolRemoval"}
@@ -121,30 +127,16 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _parameters(body: Fields, inference: Fields) -> dict[str, float | int | bool | str]:
-    found: dict[str, float | int | bool | str] = {}
+def _parameters(body: Fields, inference: Fields) -> Parameters:
+    found = _STEERING.of(body.members)
     for key in _INFERENCE_NUMBERS:
         if (number := inference.number(key)) is not None:
             found[key] = number
     choice = body.fields("toolConfig").raw("toolChoice")
-    words = {
-        "toolChoice": next(iter(choice), None) if type(choice) is dict else None,
-        "serviceTier.type": as_object(body.raw("serviceTier")).get("type"),
-        "performanceConfig.latency": as_object(body.raw("performanceConfig")).get("latency"),
-        "outputConfig.effort": as_object(body.raw("outputConfig")).get("effort"),
-    }
-    found |= {key: word for key, value in words.items() if (word := as_word(value)) is not None}
+    if type(choice) is dict and (word := as_word(next(iter(choice), None))) is not None:
+        found["toolChoice"] = word
     additional = as_object(body.raw("additionalModelRequestFields"))
-    for key, value in additional.items():
-        if type(value) in (int, float, bool):
-            found[key] = value
-        elif (word := as_word(value)) is not None:
-            found[key] = word
-    for holder in ("thinking", "reasoning_config", "reasoningConfig"):
-        for key, value in as_object(additional.get(holder)).items():
-            if key in _THINKING_KEYS and (type(value) is int or as_word(value) is not None):
-                found[f"{holder}.{key}"] = value
-    return found
+    return found | {key: value for key, value in additional.items() if is_setting(value)} | _THINKING.of(additional)
 
 
 class _Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.dialects.openai_chat.parameters import CHAT, INNER_CHAT, parameters
+from extproc.dialects.openai_chat.parameters import CHAT
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import RequestFacts
@@ -80,7 +80,7 @@ def read_request(document: Any) -> RequestFacts:
         text_bytes=messages.text_bytes,
         uninspected_parts=tuple(messages.parts),
         asks_stream_usage=body.fields("stream_options").flag("include_usage"),
-        parameters=parameters(body, (*CHAT, *INNER_CHAT)),
+        parameters=CHAT.of(body.members),
     )
 
 

@@ -8,9 +8,9 @@ from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
 from extproc.codecs.cohere.addresses import speaks
 from extproc.codecs.cohere.errors import ERROR, error_reply, is_error, read_error, stream_error, told
-from extproc.codecs.cohere.parameters import parameters
 from extproc.codecs.cohere.usage import normalised
 from extproc.codecs.cohere.v1.streams import framed
+from extproc.codecs.cohere.words import WORDS
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
@@ -18,15 +18,14 @@ from extproc.framing.tolerant_json import utf8_size
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorFacts, ErrorReply, Message, Part, RequestFacts, ResponseFacts
 from extproc.shape import Fields, as_list, as_name, as_object, as_text, invalid, joined
+from extproc.steering import Steering
 from extproc.usage import verbatim
 
 _KNOWN_KEYS = frozenset(
     """end_sequences frequency_penalty k logit_bias max_tokens model num_generations p presence_penalty preset prompt
     raw_prompting return_likelihoods seed stop_sequences stream temperature truncate""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
-_PARAMETERS = (
-    "frequency_penalty", "k", "p", "presence_penalty", "raw_prompting", "return_likelihoods", "seed", "truncate"
-)  # fmt: skip
+_STEERING = Steering("frequency_penalty k p presence_penalty raw_prompting return_likelihoods seed truncate", WORDS)
 GENERATIONS_MAX = 1_024
 """Generations whose finish reason is kept; the api allows 5."""
 
@@ -55,7 +54,7 @@ class Generate(JsonCodec):
             message_count=bool(prompt) + 0,
             text_bytes=utf8_size(prompt),
             asks_stream_usage=True,  # the last event always tells it
-            parameters=parameters(body, _PARAMETERS),
+            parameters=_STEERING.of(body.members),
         )
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from extproc.codecs.cohere.documents import documents_size
-from extproc.codecs.cohere.parameters import parameters
+from extproc.codecs.cohere.words import WORDS
 from extproc.framing.tolerant_json import utf8_size
 from extproc.model import RequestFacts
 from extproc.shape import Fields, invalid, text_size
+from extproc.steering import Steering
 
 _KNOWN_KEYS = frozenset(
     """chat_history citation_quality connectors conversation_id documents force_single_step frequency_penalty k
@@ -14,8 +15,11 @@ _KNOWN_KEYS = frozenset(
     response_format safety_mode search_queries_only seed stop_sequences stream temperature tool_results
     tools""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
-_PARAMETERS = """citation_quality force_single_step frequency_penalty k max_input_tokens p presence_penalty
-    prompt_truncation raw_prompting safety_mode search_queries_only seed""".split()  # noqa: SIM905 (as above)
+_STEERING = Steering(
+    """citation_quality force_single_step frequency_penalty k max_input_tokens p presence_penalty prompt_truncation
+    raw_prompting safety_mode search_queries_only seed response_format.type""",
+    WORDS,
+)
 _HISTORY_KEYS = frozenset({"role", "message", "text", "tool_calls", "tool_results"})
 _TOOL_KEYS = frozenset({"name", "description", "parameter_definitions"})
 _SYSTEM_ROLE = "system"
@@ -50,7 +54,7 @@ def read_request(document: object) -> RequestFacts:
         has_system_text=has_system_text or bool(preamble),
         text_bytes=size + utf8_size(message) + utf8_size(preamble or "") + documents_bytes + results_bytes + extra,
         asks_stream_usage=True,  # the last event always tells it
-        parameters=parameters(body, _PARAMETERS, (("response_format", "type"),)),
+        parameters=_STEERING.of(body.members),
         conversation_id=body.text("conversation_id"),
     )
 

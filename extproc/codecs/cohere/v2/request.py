@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.codecs.cohere.documents import documents_size
-from extproc.codecs.cohere.parameters import parameters
+from extproc.codecs.cohere.words import WORDS
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, url_part
 from extproc.model import RequestFacts
 from extproc.shape import Fields, invalid, text_size
+from extproc.steering import Steering
 
 _KNOWN_KEYS = frozenset(
     """citation_options documents frequency_penalty k logprobs max_tokens messages model p presence_penalty priority
     response_format safety_mode seed stop_sequences stream strict_tools temperature thinking tool_choice
     tools""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
-_PARAMETERS = (
-    """frequency_penalty k logprobs p presence_penalty priority safety_mode seed strict_tools tool_choice""".split()  # noqa: SIM905 (as above)
-)
-_INNER_PARAMETERS = (
-    ("citation_options", "mode"),
-    ("response_format", "type"),
-    ("thinking", "type"),
-    ("thinking", "token_budget"),
+_STEERING = Steering(
+    """frequency_penalty k logprobs p presence_penalty priority safety_mode seed strict_tools tool_choice
+    citation_options.mode response_format.type thinking.type thinking.token_budget""",
+    WORDS,
 )
 _MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "tool_plan", "tool_call_id"})
 _PART_KEYS = frozenset({"type", "text", "thinking", "image_url", "document"})
@@ -54,7 +51,7 @@ def read_request(document: Any) -> RequestFacts:
         text_bytes=messages.text_bytes + documents_bytes + extra,
         uninspected_parts=tuple(messages.parts),
         asks_stream_usage=True,  # the last event always tells it
-        parameters=parameters(body, _PARAMETERS, _INNER_PARAMETERS),
+        parameters=_STEERING.of(body.members),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.dialects.openai_chat.parameters import CHAT, parameters
+from extproc.dialects.openai_chat.parameters import COMPLETIONS
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import RequestFacts
@@ -41,7 +41,7 @@ def read_request(document: Any, *, named: str | None) -> RequestFacts:
         text_bytes=text_bytes + utf8_size(body.text("suffix") or "") + text_size(body.raw("response_format")),
         uninspected_parts=tuple(parts),
         asks_stream_usage=body.fields("stream_options").flag("include_usage"),
-        parameters=parameters(body, CHAT),
+        parameters=COMPLETIONS.of(body.members),
     )
 
 

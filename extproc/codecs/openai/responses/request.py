@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from extproc.codecs.openai.responses.items import kind_of
-from extproc.dialects.openai_chat.parameters import parameters
 from extproc.framing.json_strings import escape
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
 from extproc.model import Call, RequestFacts
 from extproc.shape import Fields, as_list, as_object, as_text, invalid, text_size
+from extproc.steering import Steering
 
 KNOWN_KEYS = frozenset(
     """background conversation include input instructions max_output_tokens max_tool_calls metadata model models
@@ -73,8 +73,10 @@ _MEDIA_KINDS = {
     "input_audio": "audio",
     "input_video": "video",
 }
-_STEERING = """top_p top_logprobs store background parallel_tool_calls max_tool_calls truncation service_tier
-    tool_choice prompt_cache_retention reasoning.effort reasoning.summary text.verbosity text.format.type""".split()  # noqa: SIM905 (as above)
+_STEERING = Steering(
+    """top_p top_logprobs store background parallel_tool_calls max_tool_calls truncation service_tier tool_choice
+    prompt_cache_retention reasoning.effort reasoning.summary text.verbosity text.format.type"""
+)
 
 
 def media_kind(part_type: str) -> str | None:
@@ -107,7 +109,7 @@ def read_request(document: Any, *, named: str | None) -> RequestFacts:
         text_bytes=items.text_bytes,
         uninspected_parts=tuple(items.parts),
         asks_stream_usage=True,
-        parameters=parameters(body, _STEERING),
+        parameters=_STEERING.of(body.members),
         previous_response_id=body.text("previous_response_id"),
         conversation_id=_conversation_id(body),
     )
