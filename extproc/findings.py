@@ -1,22 +1,25 @@
 """Collects what the detectors hit in one request body, at each string's place, within the CPU budget and a bound.
 
-Every string means keys too, whatever the api says a field is for: text must not pass because it stands in an unusual
-place. The exceptions are payloads in base64 that are already reported as uninspected, and blobs that the provider
-encrypted itself, in which random letters look like keys.
+Every string means keys too, and numbers that are long enough to be a card's or a telephone's, whatever the api says a
+field is for: text must not pass because it stands in an unusual place. The exceptions are payloads in base64 that are
+already reported as uninspected, and blobs that the provider encrypted itself, in which random letters look like keys.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
 
+from extproc.errors import LimitExceeded
 from extproc.framing.json_strings import Place, pointer, string_tokens, walk
 from extproc.media import is_encrypted, is_payload
 from extproc.model import Finding, UninspectedPart
 from extproc.redaction import Span
-from extproc.storable import NAME_BYTES_MAX
 
 BUDGET_BYTES = 64 * 1024
 """`budget` is asked at least once for so many bytes of decoding or scanning."""
@@ -28,8 +31,13 @@ MEMO_MAX = 4_096
 VALUE_CHARS_MIN, VALUE_CHARS_MAX = 7, 256
 """A value of this length is looked at together with its key: shorter than a telephone number, or longer than a key that
 was issued, it is none."""
-_NAME_CHARS_MAX = 2 * NAME_BYTES_MAX
-"""A longer string is no name and no id."""
+NUMBER_MIN = 1_000_000
+"""A smaller number is shorter than a telephone number; token ids are smaller, too."""
+ESCAPES_DEEP_MAX = 8
+"""JSON in a string of JSON in a string …: each level doubles the backslashes of the next one."""
+_GLUED_ESCAPE = re.compile(rb"\\++[nrtbf](?=[A-Za-z0-9+])")
+"""An escape's letter before a word: `\\nAKIA…` must not read as the word `nAKIA…`."""
+_URL_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 
 
 class Scanner(Protocol):
@@ -52,8 +60,6 @@ class Findings:
     def __init__(self, scanner: Scanner, findings_max: int, budget: Callable[[], None]) -> None:
         self.kept: list[Finding] = []
         self.truncated = False
-        self.hit_names: set[str] = set()
-        """The short strings of the document in which something was found."""
         self._scanner = scanner
         self._findings_max = findings_max
         self._budget = budget
@@ -65,38 +71,80 @@ class Findings:
         """A body without JSON of one reading may still hold JSON strings (two readings; JSON lines; a form with JSON in
         it), and escapes must hide nothing there either: a string that holds more without its escapes is found whole.
         """
-        plain = list(self._scanner.scan(text, self._budget))
+        plain = list(self._scan(text))
         for hits, span in self._behind_escapes(text, plain):
             self._keep(hits, "", whole=span)
         self._keep(plain, "")
 
     def hides(self, body: bytes, *, is_text: bool) -> bool:
         """Does a body that nobody can read hold hits all the same: between other bytes, or in UTF-16 and UTF-32, where
-        zeros stand between the letters?"""
+        zeros stand between the letters, or behind the escapes of a form (`%40`)?
+
+        What only zeros or escapes hide in a body that passes as text is kept: nobody has to give leave for such a body,
+        so policy has to know.
+        """
         if not is_text and self._scanner.scan(body, self._budget):
             return True
-        return b"\0" in body and bool(self._scanner.scan(body.replace(b"\0", b""), self._budget))
+        hidden: list[ScannedSpan] = []
+        if b"\0" in body:
+            hidden += self._scanner.scan(body.replace(b"\0", b""), self._budget)
+        if is_text and _URL_ESCAPE.search(body) is not None:
+            seen = {finding.entity for finding in self.kept}
+            unescaped = self._scanner.scan(unquote_to_bytes(body.replace(b"+", b" ")), self._budget)
+            hidden += [hit for hit in unescaped if hit.entity not in seen]
+        if is_text:
+            self._keep(hidden, "", whole=(0, len(body)))
+        return bool(hidden)
+
+    def is_hit(self, name: str) -> bool:
+        """Is something found in this name or id? Out of budget, nobody knows: then it counts as if."""
+        try:
+            self._spend(len(name))
+            return bool(self._matches(name))
+        except LimitExceeded:
+            return True
+
+    def _scan(self, text: bytes) -> Sequence[ScannedSpan]:
+        """All hits in `text`, those too that an escape's letter before them would make another word."""
+        hits = self._scanner.scan(text, self._budget)
+        if b"\\" not in text:
+            return hits
+        bare = _GLUED_ESCAPE.sub(_blank, text)
+        if bare == text:
+            return hits
+        found = list(self._scanner.scan(bare, self._budget))
+        at = 0
+        merged: list[ScannedSpan] = []
+        for hit in hits:  # both are sorted, and none overlaps another of its own
+            while at < len(found) and found[at].end <= hit.start:
+                at += 1
+            if at == len(found) or found[at].start >= hit.end:
+                merged.append(hit)
+        return sorted((*merged, *found), key=attrgetter("start")) if merged else found
 
     def _behind_escapes(
-        self, text: bytes, plain: Sequence[ScannedSpan]
+        self, text: bytes, plain: Sequence[ScannedSpan], depth: int = 1
     ) -> Iterator[tuple[Sequence[ScannedSpan], tuple[int, int]]]:
         """JSON strings inside `text` that hold more hits than `plain` shows there: the hits, and what is between the
-        quotes."""
+        quotes. Such strings may hold JSON again."""
         at = 0
         for start, end, unescaped in string_tokens(text):
             self._spend(end - start)
             if unescaped is None:
                 continue
-            hits = self._scanner.scan(unescaped, self._budget)
+            hits = self._scan(unescaped)
             while at < len(plain) and plain[at].end <= start:
                 at += 1
             seen = sum(1 for hit in islice(plain, at, at + len(hits)) if hit.end <= end)
-            if len(hits) > seen:
-                yield hits, (start + 1, end - 1)
+            deeper: list[ScannedSpan] = []
+            if depth < ESCAPES_DEEP_MAX and b"\\" in unescaped and b'"' in unescaped:
+                deeper = [hit for found, _ in self._behind_escapes(unescaped, hits, depth + 1) for hit in found]
+            if deeper or len(hits) > seen:
+                yield (*hits, *deeper), (start + 1, end - 1)
 
     def scan_document(self, document: Any, uninspected: Sequence[UninspectedPart]) -> None:
         payload_fields = frozenset(part.field for part in uninspected)
-        for place, is_key, text in walk(document):
+        for place, is_key, text in walk(document, numbers_from=NUMBER_MIN):
             self._spend(len(text))
             if payload_fields and not is_key and is_payload(text, place, payload_fields):
                 continue
@@ -105,9 +153,7 @@ class Findings:
             deeper = list(self._behind_escapes(text.encode(), matches)) if "\\" in text and '"' in text else ()
             if matches or deeper:
                 where = pointer(place, is_key=is_key)
-                if is_key or not is_encrypted(document, where, text):
-                    if len(text) <= _NAME_CHARS_MAX:
-                        self.hit_names.add(text)
+                if is_key or not (_is_less_than_half(matches, text) and is_encrypted(document, where, text)):
                     for hits, span in deeper:
                         self._keep(hits, where, whole=span)
                     self._keep(matches, where)
@@ -131,10 +177,10 @@ class Findings:
 
     def _matches(self, text: str) -> Sequence[ScannedSpan]:
         if len(text) > MEMO_CHARS_MAX:
-            return self._scanner.scan(text.encode(), self._budget)
+            return self._scan(text.encode())
         matches = self._memo.get(text)
         if matches is None:
-            matches = self._scanner.scan(text.encode(), self._budget) if text else ()
+            matches = self._scan(text.encode()) if text else ()
             if len(self._memo) < MEMO_MAX:
                 self._memo[text] = matches
         return matches
@@ -151,6 +197,16 @@ class Findings:
             self._entities.add(match.entity)
             start, end = whole or (match.start, match.end)
             self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
+
+
+def _blank(escape: re.Match[bytes]) -> bytes:
+    """As many spaces, so that all behind it stays where it is."""
+    return b" " * len(escape[0])
+
+
+def _is_less_than_half(matches: Sequence[ScannedSpan], text: str) -> bool:
+    """A key by itself in the place of an encrypted blob is a key."""
+    return 2 * sum(match.end - match.start for match in matches) < len(text)
 
 
 @dataclass(frozen=True, slots=True)

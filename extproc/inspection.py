@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from extproc.errors import ClientError, HeadgateError, LimitExceeded
 from extproc.findings import BUDGET_BYTES, Findings, Scanner
 from extproc.framing import multipart, strict_json
 from extproc.framing.content_encoding import decoder
-from extproc.framing.json_strings import KEY_MARK, escape, replace_strings, string_at
+from extproc.framing.json_strings import KEY_MARK, escape, replace_strings, text_at, value_at
 from extproc.media import media_type_or_none
 from extproc.model import Call, Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
 from extproc.redaction import FreshNames, redact_text
@@ -78,7 +77,7 @@ def inspect_request(
         )
         read.facts = RequestFacts(uninspected_parts=(part,))
     return Inspection(
-        facts=_without_hits(_storable_names(read.facts, found.kept), found.hit_names),
+        facts=_without_hits(_storable_names(read.facts, found.kept), found),
         findings=tuple(found.kept),
         findings_truncated=found.truncated,
         problem=read.problem,
@@ -105,7 +104,8 @@ def rewrite_request(body: bytes, findings: Sequence[Finding], entities: Iterable
         document = _document_of(body, by_field)
         if document is None:
             return redact_text(body, by_field[""])
-        rewritten = replace_strings(body, _edits(document, by_field))
+        numbers = any(not where.endswith(KEY_MARK) and type(value_at(document, where)) is not str for where in by_field)
+        rewritten = replace_strings(body, _edits(document, by_field), numbers=numbers)
         strict_json.parse(rewritten, depth_max=REWRITE_DEPTH_MAX)
     except (ClientError, LookupError, UnicodeDecodeError):
         raise HeadgateError("rewrite_failed", "a redaction did not fit the body it was made for") from None
@@ -270,16 +270,17 @@ def _no_overlong(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name if is_name(name) else OVERLONG_NAME for name in names)
 
 
-def _without_hits(facts: RequestFacts, hit: AbstractSet[str]) -> RequestFacts:
-    """Without the names and ids in which something was found, wherever in the body the api has them."""
-    if not hit:
+def _without_hits(facts: RequestFacts, found: Findings) -> RequestFacts:
+    """Without the names and ids in which something is found, wherever in the body the api has them, and whatever of
+    them its codec took for the name."""
+    if not found.kept and not found.truncated:
         return facts
 
     def withheld(names: tuple[str, ...]) -> tuple[str, ...]:
-        return names if hit.isdisjoint(names) else (WITHHELD_NAME,) * len(names)
+        return (WITHHELD_NAME,) * len(names) if any(map(found.is_hit, names)) else names
 
     def left_out(name: str | None) -> str | None:
-        return None if name in hit else name
+        return None if name is not None and found.is_hit(name) else name
 
     return replace(
         facts,
@@ -290,7 +291,11 @@ def _without_hits(facts: RequestFacts, hit: AbstractSet[str]) -> RequestFacts:
         rpc_methods=withheld(facts.rpc_methods),
         previous_response_id=left_out(facts.previous_response_id),
         conversation_id=left_out(facts.conversation_id),
-        parameters={name: value for name, value in facts.parameters.items() if value not in hit},
+        parameters={
+            name: value
+            for name, value in facts.parameters.items()
+            if not found.is_hit(name) and not (type(value) is str and found.is_hit(value))
+        },
     )
 
 
@@ -309,6 +314,6 @@ def _edits(document: Any, by_field: Mapping[str, Sequence[Finding]]) -> dict[str
     edits: dict[str, str] = {}
     names = FreshNames(document)
     for where, findings in by_field.items():
-        text = redact_text(string_at(document, where).encode(), findings).decode("utf-8")
+        text = redact_text(text_at(document, where).encode(), findings).decode("utf-8")
         edits[where] = names.fresh(where, text) if where.endswith(KEY_MARK) else text
     return edits

@@ -13,6 +13,7 @@ key would otherwise cost its square.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -29,8 +30,12 @@ Place: TypeAlias = "tuple[Place, str | int] | None"
 """A place as (container's place, key or index); None is the document itself."""
 
 
-def walk(document: Any) -> Iterator[tuple[Place, bool, str]]:
-    """Every string in document order as (place, is it the key of that place, text)."""
+NO_NUMBERS = math.inf
+
+
+def walk(document: Any, *, numbers_from: float = NO_NUMBERS) -> Iterator[tuple[Place, bool, str]]:
+    """Every string in document order as (place, is it the key of that place, text), and whole numbers that are at least
+    `numbers_from`, as `number_text` writes them."""
     if type(document) is str:
         yield None, False, document
         return
@@ -48,8 +53,19 @@ def walk(document: Any) -> Iterator[tuple[Place, bool, str]]:
             elif type(value) is dict or type(value) is list:
                 _enter(open_containers, value, here)
                 break
+            elif (
+                type(value) is not bool and value is not None and value >= numbers_from and (text := number_text(value))
+            ):
+                yield here, False, text
         else:
             open_containers.pop()
+
+
+def number_text(value: float) -> str | None:
+    """A whole number in decimal digits, also when it was written `12.0`; None for any other."""
+    if type(value) is float:
+        return str(int(value)) if value.is_integer() else None
+    return str(value)
 
 
 def _enter(
@@ -109,6 +125,15 @@ def string_at(document: Any, where: str) -> str:
     return text
 
 
+def text_at(document: Any, where: str) -> str:
+    """As `string_at`; a whole number counts as its digits."""
+    if not where.endswith(KEY_MARK):
+        value = value_at(document, where)
+        if type(value) in (int, float) and (text := number_text(value)) is not None:
+            return text
+    return string_at(document, where)
+
+
 def value_at(document: Any, where: str) -> Any:
     """The value at a pointer without `#key`. Raises `LookupError` when there is none."""
     value = document
@@ -161,11 +186,13 @@ class _Edits:
 
 # Possessive throughout: no backtracking, so linear whatever comes.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]', re.DOTALL)
-_QUOTE, _COMMA, _OPEN_OBJECT, _OPEN_ARRAY = b'",{['
+_TOKEN_OR_NUMBER = re.compile(_TOKEN.pattern + rb"|-?[0-9][0-9.eE+-]*+", re.DOTALL)
+_QUOTE, _COMMA, _OPEN_OBJECT, _OPEN_ARRAY, _CLOSE_OBJECT, _CLOSE_ARRAY = b'",{[}]'
 
 
-def replace_strings(body: bytes, edits: Mapping[str, str]) -> bytes:
-    """`body` with the strings at the given pointers replaced and every other byte as it was.
+def replace_strings(body: bytes, edits: Mapping[str, str], *, numbers: bool = False) -> bytes:
+    """`body` with the strings at the given pointers replaced and every other byte as it was. With `numbers`, a pointer
+    may name a number too, in whose place a string then stands.
 
     `body` must be JSON that `strict_json.parse` accepts. Raises `LookupError` when a pointer names no string of it:
     then nothing must be forwarded, since something that was to be replaced would stay.
@@ -178,7 +205,7 @@ def replace_strings(body: bytes, edits: Mapping[str, str]) -> bytes:
     node: _Edits | None = None
     has_keys, at_key, index = False, False, 0
     member: _Edits | None = tree
-    for match in _TOKEN.finditer(body):
+    for match in (_TOKEN_OR_NUMBER if numbers else _TOKEN).finditer(body):
         start = match.start()
         kind = body[start]
         if kind == _QUOTE:
@@ -202,9 +229,13 @@ def replace_strings(body: bytes, edits: Mapping[str, str]) -> bytes:
             node, has_keys, index = member, kind == _OPEN_OBJECT, 0
             at_key = has_keys
             member = node.below.get("0") if node and not has_keys else None
-        else:
+        elif kind in (_CLOSE_OBJECT, _CLOSE_ARRAY):
             node, has_keys, index = outer.pop()
             at_key = False
+        elif member is not None and member.value is not None:
+            pieces += (body[copied:start], orjson.dumps(member.value))
+            copied = match.end()
+            applied += 1
     if applied != len(edits):
         raise LookupError("an edit points at no string of this body")
     pieces.append(body[copied:])

@@ -206,13 +206,17 @@ def test_base64_outside_of_an_unread_part_is_scanned() -> None:
 def test_a_providers_own_encrypted_blob_is_left_alone_where_it_belongs_and_nowhere_else() -> None:
     key = "AKIA" + "QZ3F7XKJ2M5RVW6T"  # the form of an AWS access key id; belongs to nobody
     assert SCANNER.scan(key.encode()), "the test needs a value that a detector knows"
-    block = {"type": "thinking", "thinking": "hm", "signature": key}
+    block = {"type": "thinking", "thinking": "hm", "signature": f"{BASE64[:100]}+{key}+{BASE64[:100]}"}
     in_place = {"model": "m", "messages": [{"role": "assistant", "content": [block]}]}
     elsewhere = {"model": "m", "messages": [{"role": "user", "content": [{"type": "tool_use", "input": block}]}]}
+    alone = {"model": "m", "messages": [{"role": "assistant", "content": [{**block, "signature": key}]}]}
     assert _fields(_inspect(json.dumps(in_place).encode(), "anthropic.messages")) == []
     assert [field for _, field in _fields(_inspect(json.dumps(elsewhere).encode(), "anthropic.messages"))] == [
         "/messages/0/content/0/input/signature"
     ]
+    assert [field for _, field in _fields(_inspect(json.dumps(alone).encode(), "anthropic.messages"))] == [
+        "/messages/0/content/0/signature"
+    ], "a key by itself is no blob"
 
 
 def test_a_body_with_a_problem_is_scanned_as_far_as_it_can_be_read() -> None:

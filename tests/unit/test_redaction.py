@@ -80,7 +80,7 @@ def test_raw_findings_rewrite_raw_bytes() -> None:
     ],
 )
 def test_findings_of_another_body_are_refused_not_half_applied(finding: Finding) -> None:
-    body = '{"n": 1, "t": "é"}'.encode()
+    body = '{"n": true, "t": "é"}'.encode()
     if finding.field == "":
         assert rewrite_request(b'"s"', (finding,), {"E"}) == b'"<E>"'
         return
