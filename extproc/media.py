@@ -16,7 +16,10 @@ PARTS_MAX = 10_000
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 _DATA_URL_HEAD_CHARS_MAX = 512
 
-_PAYLOAD_CHARS_MIN = 128
+_PAYLOAD_CHARS_MIN = 1_024
+"""A shorter payload is scanned like any text: no detector sees a key in so few random letters, and no key is longer."""
+_KINDS = frozenset({"image", "audio", "video"})
+_OF_NO_KIND = frozenset({"application/octet-stream", "binary/octet-stream"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s?")
 
 _ENCRYPTED = re.compile(
@@ -84,9 +87,16 @@ def url_part(kind: str, field: str, url: str) -> UninspectedPart:
     if url[:5].lower() != "data:":
         return UninspectedPart(kind, field)
     head, comma, _ = url[:_DATA_URL_HEAD_CHARS_MAX].partition(",")
-    return UninspectedPart(
-        kind, field, media_type_or_none(head[5:].partition(";")[0]), len(url) - len(head) - len(comma)
-    )
+    media_type = media_type_or_none(head[5:].partition(";")[0])
+    return UninspectedPart(_kind_of(media_type, kind), field, media_type, len(url) - len(head) - len(comma))
+
+
+def _kind_of(media_type: str | None, asked: str) -> str:
+    """What a `data:` URL holds by its own word: who may send images may not send a PDF as one."""
+    if asked == "file" or media_type is None or media_type in _OF_NO_KIND:
+        return asked
+    kind = media_type.partition("/")[0]
+    return kind if kind in _KINDS else "file"
 
 
 def media_type_or_none(text: str) -> str | None:

@@ -32,20 +32,23 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
 """The first that matches is taken. Where paths of two families could both match, each asks for the host or a header."""
 
 _PLAIN = "[A-Za-z0-9._:@+~-]"
-_PLAIN_PATH = re.compile(rf"(?:/{_PLAIN}+)+")
-"""The paths of every api here. What stands behind an escape, `;` or an empty segment, the next server may cut off or
-read in another way: such a call is spoken in no api that we know."""
-_ESCAPED_MODEL_PATH = re.compile(rf"(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%3[Aa]|(?<!\.)%2[Ff](?!\.))+/[a-z-]+")
+_NO_DOTS = r"(?!.*/\.{1,2}(?:/|$))"
+_PLAIN_PATH = re.compile(rf"{_NO_DOTS}(?:/{_PLAIN}+)+")
+"""The paths of every api here. What stands behind an escape, `;`, an empty segment or one of dots, the next server may
+cut off or read in another way: such a call is spoken in no api that we know."""
+_ESCAPED_MODEL_PATH = re.compile(rf"{_NO_DOTS}(?:/{_PLAIN}+)*/model/(?:{_PLAIN}|%3[Aa]|(?<!\.)%2[Ff](?!\.))+/[a-z-]+")
 """The one exception: AWS SDKs escape the `:` and `/` of a model's id or ARN, as SigV4 wants it. No ARN has a dot beside
 a slash: what looks like `..` to a server that unescapes too early is no model."""
-_DIRECTORY_PATH = re.compile(rf"(?:/{_PLAIN}+)*/")
+_DIRECTORY_PATH = re.compile(rf"{_NO_DOTS}(?:/{_PLAIN}+)*/")
 """Only MCP is spoken at the root of a host (`mcp.stripe.com`) or at a path that ends in `/` (`…/mcp/`)."""
 
 
 def codec_for(call: Call) -> Codec:
     """The first codec that matches; `opaque` when no other does."""
-    if _PLAIN_PATH.fullmatch(call.path) is not None or _ESCAPED_MODEL_PATH.fullmatch(call.path) is not None:
+    if _PLAIN_PATH.fullmatch(call.path) is not None:
         return next(codec for codec in CODECS.values() if codec.matches(call))
+    if _ESCAPED_MODEL_PATH.fullmatch(call.path) is not None:
+        return next((codec for codec in bedrock.CODECS if codec.matches(call)), opaque.CODEC)
     if _DIRECTORY_PATH.fullmatch(call.path) is not None:
         return next((codec for codec in mcp.CODECS if codec.matches(call)), opaque.CODEC)
     return opaque.CODEC

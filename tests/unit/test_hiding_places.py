@@ -11,10 +11,11 @@ import pytest
 
 from capture.record import Request
 from extproc import frames
-from extproc.codecs import codec_for
-from extproc.errors import ClientError
+from extproc.codecs import CODECS, codec_for
+from extproc.detectors import DETECTORS
+from extproc.errors import ClientError, LimitExceeded
 from extproc.events import Append, AskPolicy, Decided, Inspected
-from extproc.inspection import rewrite_request
+from extproc.inspection import inspect_request, rewrite_request
 from extproc.judgement import Judgement
 from extproc.model import (
     Action,
@@ -31,6 +32,7 @@ from extproc.model import (
     Route,
 )
 from extproc.principal import Directory, fingerprint
+from extproc.scanner import Scanner
 from extproc.workers import inspect_body
 
 KEY = "sk-ant-api03-" + "Qw3rTy7uIoP9aSdF2gHjK5lZxC8vBnM1qW4eR6tY0-AA"
@@ -82,6 +84,41 @@ def test_a_request_frame_lists_a_thousand_tools_at_most() -> None:
     assert (len(frame.tools), frame.tools[-1]) == (1_000, "f999")
 
 
+def test_a_name_that_the_codec_took_out_of_a_longer_one_is_left_out_too() -> None:
+    document = {"request": {"model": f"models/{KEY}", "contents": [{"role": "user", "parts": [{"text": "x"}]}]}}
+    call = Call("POST", "/v1internal:generateContent", "h", "application/json")
+    inspection = inspect_body("gemini.generate_content", call, json.dumps(document).encode(), Limits())[0]
+    assert _entities(inspection) == [("ANTHROPIC_API_KEY", "/request/model")]
+    assert inspection.facts.model is None
+
+
+def test_a_parameter_in_whose_name_a_secret_stands_is_no_parameter() -> None:
+    token = "ghp_" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA3"
+    document = {"messages": [], "additionalModelRequestFields": {token: 1, "top_k": 5}}
+    call = Call("POST", "/model/m/converse", "h", "application/json")
+    inspection = inspect_body("bedrock.converse", call, json.dumps(document).encode(), Limits())[0]
+    assert inspection.facts.parameters == {"top_k": 5}
+
+
+def test_names_that_nobody_had_the_time_to_look_at_are_left_out() -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "x " * 200_000}], "model": KEY}).encode()
+    asked = 0
+
+    def budget() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise LimitExceeded("inspect_budget", "spent")
+
+    call = Call("POST", "/v1/chat/completions", "h", "application/json")
+    inspection = inspect_request(
+        CODECS["openai.chat"], call, body, scanner=Scanner(DETECTORS), limits=Limits(), budget=budget
+    )
+    assert inspection.problem is not None
+    assert inspection.problem.code == "inspect_budget"
+    assert inspection.facts.model is None
+
+
 # ── escapes and other encodings ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -129,6 +166,108 @@ def test_an_upload_is_kept_unless_an_address_stands_between_its_bytes() -> None:
     assert _kept(telling, "/v1/files") == (None, "undecodable")
 
 
+def _said(text: str, level: int) -> str:
+    """`text` as a string in JSON in a string of JSON …, as agents pass what another tool said."""
+    return text if level == 0 else json.dumps({"output": _said(text, level - 1)})
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("before", ["", "\n", "\t", 'a "quoted" word\n'])
+def test_no_depth_of_json_in_json_makes_a_keys_first_letter_belong_to_an_escape(before: str, level: int) -> None:
+    body = {**CHAT, "messages": [{"role": "user", "content": f'the 5" disk\n{_said(before + KEY, level)}'}]}
+    inspection = _inspect(body)
+    assert [entity for entity, _ in _entities(inspection)] == ["ANTHROPIC_API_KEY"]
+    assert KEY.encode() not in rewrite_request(json.dumps(body).encode(), inspection.findings, {"ANTHROPIC_API_KEY"})
+
+
+def test_an_escape_before_an_address_stays_one_when_the_address_is_replaced() -> None:
+    body = {**CHAT, "messages": [{"role": "user", "content": json.dumps({"mail": f"to\n{ADDRESS}"})}]}
+    sent = orjson.loads(
+        rewrite_request(json.dumps(body).encode(), _inspect(body).findings, {"EMAIL_ADDRESS"}),
+    )
+    assert json.loads(sent["messages"][0]["content"]) == {"mail": "to\n<EMAIL_ADDRESS>"}
+
+
+def test_a_letter_that_only_looks_like_an_escapes_hides_nothing() -> None:
+    assert _entities(_inspect({**CHAT, "user": "CORP\\" + "nancy@corp-mail.net"})) == [("EMAIL_ADDRESS", "/user")]
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_escapes_of_escapes_hide_nothing(depth: int) -> None:
+    arguments = '{"to": "jane.doe\\u0040corp-mail.net"}'
+    for _ in range(depth - 1):
+        arguments = json.dumps({"input": arguments})
+    called = {"id": "1", "type": "function", "function": {"name": "mail", "arguments": arguments}}
+    body = json.dumps({**CHAT, "messages": [{"role": "assistant", "tool_calls": [called]}]}).encode()
+    inspection = _inspect(body)
+    assert [entity for entity, _ in _entities(inspection)] == ["EMAIL_ADDRESS"]
+    rewritten = rewrite_request(body, inspection.findings, {"EMAIL_ADDRESS"})
+    assert b"corp-mail" not in rewritten
+
+
+def test_an_opaque_text_in_utf_16_or_escaped_as_a_url_is_told_to_policy_and_cannot_be_redacted() -> None:
+    for body in (
+        json.dumps({"to": ADDRESS}).encode("utf-16-le"),
+        b"to=jane.doe%40corp-mail.net&cc=",
+        b"note=call+%2B49+30+901820+now",
+    ):
+        inspection = _inspect(body, api="opaque", content_type="application/x-www-form-urlencoded")
+        assert [field for _, field in _entities(inspection)] == [""]
+        assert inspection.hides_findings
+
+
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CARD = 4_539_578_763_621_486  # Luhn's digit is right; issued to nobody
+PAID: dict[str, Any] = {"order": 12, "card_number": CARD, "rate": 1.5, "list": [CARD, -7], "ok": True, "float": 1e3}
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "document", "field"),
+    [
+        (
+            "anthropic.messages", "/v1/messages",
+            {"model": "m", "max_tokens": 1, "messages": [
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "pay", "input": PAID}]}]},
+            "/messages/0/content/0/input",
+        ),
+        (
+            "gemini.generate_content", "/v1beta/models/g:generateContent",
+            {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "pay", "args": PAID}}]}]},
+            "/contents/0/parts/0/functionCall/args",
+        ),
+        (
+            "bedrock.converse", "/model/m/converse",
+            {"messages": [{"role": "user", "content": [
+                {"toolResult": {"toolUseId": "1", "content": [{"json": PAID}]}}]}]},
+            "/messages/0/content/0/toolResult/content/0/json",
+        ),
+        (
+            "mcp", "/mcp",
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "pay", "arguments": PAID}},
+            "/params/arguments",
+        ),
+    ],
+)  # fmt: skip
+def test_a_card_as_a_number_is_found_and_replaced_where_calls_are_objects(
+    api: str, path: str, document: dict[str, Any], field: str
+) -> None:
+    body = json.dumps(document).encode()
+    inspection = inspect_body(api, Call("POST", path, "h", "application/json"), body, Limits())[0]
+    assert _entities(inspection) == [("CREDIT_CARD", f"{field}/card_number"), ("CREDIT_CARD", f"{field}/list/0")]
+    rewritten = rewrite_request(body, inspection.findings, {"CREDIT_CARD"})
+    assert rewritten == body.replace(str(CARD).encode(), b'"<CREDIT_CARD>"')
+
+
+def test_a_number_is_read_with_its_key_and_in_any_spelling_of_a_whole_number() -> None:
+    body = b'{"model":"m","messages":[],"a":{"phone":2125550142,"x":4539578763621486.0,"y":[2125550142]}}'
+    inspection = _inspect(body)
+    assert _entities(inspection) == [("PHONE_NUMBER", "/a/phone"), ("CREDIT_CARD", "/a/x")]
+    assert rewrite_request(body, inspection.findings, {"PHONE_NUMBER", "CREDIT_CARD"}) == (
+        b'{"model":"m","messages":[],"a":{"phone":"<PHONE_NUMBER>","x":"<CREDIT_CARD>","y":[2125550142]}}'
+    )
+
+
 # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -161,6 +300,38 @@ def test_a_block_of_text_with_a_source_of_its_own_is_uninspected() -> None:
     source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     assert _part({"type": "image_result", "source": source}, "anthropic.messages") == [
         ("unknown", "/messages/0/content/0")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("image/png", "image"),
+        ("application/octet-stream", "image"),
+        ("application/pdf", "file"),
+        ("text/plain", "file"),
+        ("video/mp4", "video"),
+        ("", "image"),
+    ],
+)
+def test_a_data_url_is_of_the_kind_that_it_says(media_type: str, kind: str) -> None:
+    url = f"data:{media_type};base64,iVBORw0KGgo="
+    assert _part({"type": "image_url", "image_url": {"url": url}}) == [(kind, "/messages/0/content/0")]
+    (part,) = _inspect(
+        {"model": "m", "input": [{"role": "user", "content": [{"type": "input_file", "file_data": url}]}]},
+        api="openai.responses",
+    ).facts.uninspected_parts
+    assert part.kind == "file", "a file stays one, whatever it says it holds"
+
+
+def test_a_key_in_the_place_of_a_payload_is_found() -> None:
+    key = "sk-proj-" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA3" * 4  # made up; as long as they are issued
+    source = {"type": "base64", "media_type": "application/pdf", "data": key}
+    document = {**CHAT, "max_tokens": 1, "messages": [
+        {"role": "user", "content": [{"type": "document", "title": key, "source": source}]}]}  # fmt: skip
+    assert [field for _, field in _entities(_inspect(document, api="anthropic.messages"))] == [
+        "/messages/0/content/0/title",
+        "/messages/0/content/0/source/data",
     ]
 
 
@@ -220,6 +391,12 @@ def test_where_the_path_names_the_model_policy_judges_that_one(path: str, model:
     assert orjson.loads(asked.document)["request"]["model"] == model
 
 
+def test_the_whole_of_an_arn_is_the_model_that_is_judged() -> None:
+    call = Call("POST", "/model/arn:aws:bedrock:eu:1:imported-model/model/anthropic.claude/converse", "h")
+    facts = codec_for(call).request({"messages": []}, call)
+    assert facts.model == "arn:aws:bedrock:eu:1:imported-model/model/anthropic.claude"
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -233,6 +410,12 @@ def test_where_the_path_names_the_model_policy_judges_that_one(path: str, model:
         "/model/x%2F..%2Fy/converse",
         "/model/..%2Fy/converse",
         "/model/x%2F.%2Fy/invoke",
+        "/model/x%2Fy/embeddings",
+        "/model/x%2Fy/mcp",
+        "/model/arn:aws:x/../claude/converse",
+        "/v1/files/../chat/completions",
+        "/v1/./v1/messages",
+        "/mcp/../",
     ],
 )
 def test_a_path_that_another_server_could_cut_is_spoken_in_no_api(path: str) -> None:

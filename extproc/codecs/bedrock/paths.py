@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from extproc.model import Call
 
-_CALL = re.compile(r"(.*/model/)([^/]+|arn:[^?#]+)/(converse|converse-stream|invoke|invoke-with-response-stream)")
+_CALL = re.compile(r"(.*?/model/)([^/]+|arn:[^?#]+)/(converse|converse-stream|invoke|invoke-with-response-stream)")
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _NOT_PLAIN = re.compile(rb"[^A-Za-z0-9._~-]")
 _SEPARATORS = re.compile(r"[.:/]")
