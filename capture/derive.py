@@ -85,9 +85,10 @@ def read_conversation(
     if codec is None or (request_body is None and response_body is None):
         return None, ()
     try:
-        return codec.conversation(call, request_body, response_body), ()
+        conversation = codec.conversation(call, request_body, response_body)
     except Exception:  # noqa: BLE001 (invariant 1)
         return None, ("derivation_failed",)
+    return conversation, conversation.warnings
 
 
 def read_cut_response(

@@ -21,7 +21,7 @@ def local_errors(body_bytes_max: int) -> Sequence[LocalError]:
             401,
             "unauthenticated",
             "The client key or token is missing, expired or not known to the gateway. Send it as "
-            "'authorization: Bearer' or 'x-api-key'.",
+            "'authorization: Bearer', 'x-api-key', 'api-key' or 'x-goog-api-key'.",
             True,
         ),
         LocalError(403, "forbidden", "The gateway refuses this caller here.", True),

@@ -2,7 +2,8 @@
 # title: Models a team may use
 # description: |
 #   The model asked for must be on the team's list, and all that the provider may use in its stead. A call that is not
-#   read (opaque) has no model to judge, and some apis run none: lists of models, tools over MCP.
+#   read (opaque) has no model to judge, and some apis run none: lists of models, tools over MCP. A call that leaves the
+#   model to the provider passes where the team may use any (*).
 # schemas:
 #   - input: schema.input
 # custom:
@@ -24,6 +25,13 @@ permitted if input.request.api in _without_model
 
 permitted if {
 	_listed(input.request.model)
+	every model in _fallbacks { _listed(model) }
+}
+
+permitted if {
+	input.request.api
+	not input.request.model
+	"*" in team.list("models")
 	every model in _fallbacks { _listed(model) }
 }
 

@@ -85,11 +85,6 @@ test_a_missing_field_denies if {
 	}
 }
 
-test_a_missing_model_is_denied_even_where_all_are_allowed if {
-	count(verdicts) == 1 with input as fixture.without("request/model")
-		with data.data.teams.blue as {"models": ["*"]}
-}
-
 fallbacks(models) := said if {
 	said := verdicts with input as json.patch(
 		fixture.request,
@@ -109,4 +104,25 @@ test_fallbacks_of_another_type_are_denied if {
 	every models in ["gpt-4o-mini", {"a": "gpt-4o-mini"}, [null], [5], 5] {
 		count(fallbacks(models)) == 1
 	}
+}
+
+without_model(fallbacks) := json.patch(fixture.request, array.concat([{"op": "remove", "path": "/request/model"}], fallbacks))
+
+test_a_call_without_a_model_passes_where_any_may_be_used if {
+	count(verdicts) == 0 with input as without_model([])
+		with data.data as {"teams": {"blue": {"models": ["gpt-4o", "*"]}}}
+}
+
+test_a_call_of_no_api_without_a_model_is_denied if {
+	count(verdicts) == 1 with input as json.remove(without_model([]), ["request/api"])
+		with data.data as {"teams": {"blue": {"models": ["*"]}}}
+}
+
+test_a_call_without_a_model_is_denied_where_only_some_may_be_used if {
+	count(verdicts) == 1 with input as without_model([]) with data.data as fixture.settings
+}
+
+test_fallbacks_without_a_model_that_are_no_list_of_names_are_denied if {
+	count(verdicts) == 1 with input as without_model([{"op": "add", "path": "/request/fallback_models", "value": "x"}])
+		with data.data as {"teams": {"blue": {"models": ["*"]}}}
 }
