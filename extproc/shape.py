@@ -140,7 +140,12 @@ class Fields:
         return bool(self._typed(key, (bool,), "true or false"))
 
     def integer(self, key: str, *, at_least: int = 0) -> int | None:
-        value: int | None = self._typed(key, (int,), "an integer")
+        """Also written `256.0`, as clients send it that have no integers (JSON Schema counts it as one)."""
+        value: int | float | None = self._members.get(key)
+        if type(value) is float and value.is_integer() and abs(value) <= TOKENS_MAX:
+            value = int(value)
+        elif value is not None and type(value) is not int:
+            raise invalid(self.named(key), "an integer")
         if value is not None and value < at_least:
             raise invalid(self.named(key), f"at least {at_least}")
         return value

@@ -81,7 +81,8 @@ def _refusal(codec: Any, document: Any) -> ClientError:
         {**CHAT, "max_tokens": "5"},
         {**CHAT, "max_tokens": 5.5},
         {**CHAT, "max_tokens": True},
-        {**CHAT, "max_tokens": -1},
+        {**CHAT, "max_tokens": -2},
+        {**CHAT, "max_tokens": 1e30},
         {**CHAT, "temperature": "0"},
         {**CHAT, "tools": {}},
         {**CHAT, "tools": ["f"]},
@@ -113,6 +114,7 @@ def test_chat_members_have_their_own_shapes(document: Any) -> None:
     "document",
     [
         {**CHAT, "system": 5},
+        {**CHAT, "max_tokens": -1},
         {**CHAT, "system": [["text"]]},
         {**CHAT, "mcp_servers": ["x"]},
         {**CHAT, "messages": [{"role": "user", "content": [{"type": "image", "source": "x"}]}]},
@@ -121,6 +123,30 @@ def test_chat_members_have_their_own_shapes(document: Any) -> None:
 )
 def test_message_members_have_their_own_shapes(document: Any) -> None:
     assert _refusal(ANTHROPIC, document).code == "invalid_request"
+
+
+@both
+def test_an_integer_may_be_written_with_a_point(codec: Any) -> None:
+    assert codec.request({**CHAT, "max_tokens": 256.0}, CALL).max_output_tokens == 256
+
+
+@pytest.mark.parametrize(
+    ("limits", "meant"),
+    [
+        ({"max_tokens": -1}, None),
+        ({"max_tokens": -1, "max_completion_tokens": 5}, None),
+        ({"max_tokens": 7, "max_completion_tokens": 5}, 7),
+        ({"max_tokens": 0}, 0),
+        ({}, None),
+    ],
+)
+def test_the_largest_limit_counts_and_minus_one_is_none(limits: dict[str, int], meant: int | None) -> None:
+    assert OPENAI.request({**CHAT, **limits}, CALL).max_output_tokens == meant
+
+
+def test_a_completion_without_limit_may_say_minus_one() -> None:
+    completions = CODECS["openai.completions"]
+    assert completions.request({"model": "m", "prompt": "Hi", "max_tokens": -1}, CALL).max_output_tokens is None
 
 
 @both

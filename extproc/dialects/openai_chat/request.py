@@ -59,9 +59,6 @@ def read_request(document: Any) -> RequestFacts:
     for index, message in body.objects("messages"):
         messages.read(index, message)
     stream = body.flag("stream")
-    limits = [
-        value for key in ("max_completion_tokens", "max_tokens") if (value := body.integer(key)) is not None
-    ]  # both: the larger one, so that no budget is too small
     choices = body.integer("n", at_least=1)
     tools = tool_names(body)
     for key in ("tools", "functions", "response_format", "prediction"):
@@ -71,7 +68,7 @@ def read_request(document: Any) -> RequestFacts:
         model=body.text("model"),
         fallback_models=tuple(body.texts("models")),  # OpenRouter chooses from them when the first is not to be had
         stream=stream,
-        max_output_tokens=max(limits, default=None),
+        max_output_tokens=output_limit(body, "max_completion_tokens", "max_tokens"),
         choices=1 if choices is None else choices,
         temperature=body.number("temperature"),
         tools=tools,
@@ -82,6 +79,13 @@ def read_request(document: Any) -> RequestFacts:
         asks_stream_usage=body.fields("stream_options").flag("include_usage"),
         parameters=CHAT.of(body.members),
     )
+
+
+def output_limit(body: Fields, *keys: str) -> int | None:
+    """The largest of the limits that are asked for, so that no budget is too small. None where there is none, which -1
+    says to LM Studio and llama.cpp (their own examples send it); others refuse that."""
+    limits = [limit for key in keys if (limit := body.integer(key, at_least=-1)) is not None]
+    return None if -1 in limits else max(limits, default=None)
 
 
 def tool_names(body: Fields) -> tuple[str, ...]:

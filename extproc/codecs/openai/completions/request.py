@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.dialects.openai_chat.parameters import COMPLETIONS
+from extproc.dialects.openai_chat.request import output_limit
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import RequestFacts
@@ -34,7 +35,7 @@ def read_request(document: Any, *, named: str | None) -> RequestFacts:
     return RequestFacts(
         model=named or body.text("model"),
         stream=body.flag("stream"),
-        max_output_tokens=body.integer("max_tokens"),
+        max_output_tokens=output_limit(body, "max_tokens"),
         choices=choices * max(count, 1),
         temperature=body.number("temperature"),
         message_count=count,
