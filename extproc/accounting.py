@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
-from extproc.model import ErrorFacts, RequestFacts, ResponseFacts, Usage, UsageSource
+from extproc.model import NO_USAGE, ErrorFacts, RequestFacts, ResponseFacts, Usage, UsageSource
 from extproc.usage import completed
 
 ERROR_BYTES_MAX = 4_096
@@ -127,8 +127,8 @@ class AccountingDecoder:
         unended = self._seen and self._succeeded and not (ended if complete else account.terminal)
         if unended or self._body.is_cut or (self._body.is_broken and not account.terminal):
             self._warn("truncated")
-        usage = Usage()
-        if self._succeeded and (facts.error is None or facts.text_bytes or facts.said != usage):
+        usage = NO_USAGE
+        if self._succeeded and (facts.error is None or facts.text_bytes or facts.said != NO_USAGE):
             usage = self._filled(facts, is_final=account.usage_is_final(complete=complete))
         return self._told(facts, usage)
 
@@ -152,7 +152,7 @@ class AccountingDecoder:
     def _filled(self, facts: ResponseFacts, *, is_final: bool) -> Usage:
         said, metering = facts.said, self._metering
         if metering is Metering.NOTHING:
-            return Usage()
+            return NO_USAGE
         if metering is Metering.NO_OUTPUT:
             is_final = True  # whatever was cut off held no figure that grows
             said = replace(said, output_tokens=said.output_tokens or 0)

@@ -197,6 +197,10 @@ class Usage:
     """Reranking and search (Cohere `billed_units.search_units`)."""
 
 
+NO_USAGE = Usage()
+"""Nothing said. One for all, because each exchange needs some."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
     """An error that the provider reported, by status or inside an HTTP 200."""
@@ -214,9 +218,9 @@ class ResponseFacts:
     response_id: str | None = None
     finish_reasons: tuple[str, ...] = ()
     """One per choice, in the API's own words."""
-    said: Usage = field(default_factory=Usage)
+    said: Usage = NO_USAGE
     """What the provider said, nothing estimated; `source` is not set here."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     """`said` with its gaps filled by estimates; its `source` says which."""
     provider_usage: str | None = None
     """The provider's last usage object, verbatim JSON (`usage.verbatim`)."""

@@ -30,6 +30,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
     }
 )
 """The first that matches is taken. Where paths of two families could both match, each asks for the host or a header."""
+_IN_ORDER = tuple(CODECS.values())
 
 _PLAIN = "[A-Za-z0-9._:@+~-]"
 _NO_DOTS = r"(?!.*/\.{1,2}(?:/|$))"
@@ -46,7 +47,9 @@ _DIRECTORY_PATH = re.compile(rf"{_NO_DOTS}(?:/{_PLAIN}+)*/")
 def codec_for(call: Call) -> Codec:
     """The first codec that matches; `opaque` when no other does."""
     if _PLAIN_PATH.fullmatch(call.path) is not None:
-        return next(codec for codec in CODECS.values() if codec.matches(call))
+        for codec in _IN_ORDER:
+            if codec.matches(call):
+                return codec
     if _ESCAPED_MODEL_PATH.fullmatch(call.path) is not None:
         return next((codec for codec in bedrock.CODECS if codec.matches(call)), opaque.CODEC)
     if _DIRECTORY_PATH.fullmatch(call.path) is not None:

@@ -75,11 +75,11 @@ class ChatAccount:
         return ResponseFacts(
             model=self._model or None,
             response_id=self._id or None,
-            finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
+            finish_reasons=tuple(dict(sorted(self._finish_reasons.items())).values()),
             said=normalised(self._usage),
             provider_usage=verbatim(self._provider_usage),
             service_tier=self._service_tier or None,
-            tool_calls=tuple(name for name in self._calls.names if name),
+            tool_calls=tuple(filter(None, self._calls.names)),
             text_bytes=self.text_bytes,
             error=self._error,
         )
@@ -100,7 +100,9 @@ class ChatAccount:
                     self._error = read_error(choice)
         if usage := usage or as_object(as_object(chunk.get("x_groq")).get("usage")):
             self._provider_usage = usage
-            self._usage.update((key, usage[key]) for key in _USAGE_KEYS if usage.get(key) is not None)
+            for key, value in usage.items():
+                if key in _USAGE_KEYS and value is not None:
+                    self._usage[key] = value
             self._usage_is_final = bool(self._finish_reasons)
         if chunk.get("error"):
             self._error = read_error(chunk)
@@ -227,4 +229,7 @@ def normalised(said: dict[str, Any]) -> Usage:
 
 
 def _first_count(*values: Any) -> int | None:
-    return next((count for value in values if (count := as_count(value)) is not None), None)
+    for value in values:
+        if value is not None and (count := as_count(value)) is not None:
+            return count
+    return None
