@@ -236,6 +236,16 @@ class Policy(Settings):
     bundle: LocalPath = Field(Path("policies"), description="Folder or bundle archive that OPA serves")
     socket: LocalPath | None = Field(None, description="OPA's Unix socket; default: run_dir/opa.sock")
     deadline_ms: int = Field(250, ge=5, le=10_000, description="After this, OPA counts as down for the exchange")
+    memo_bytes_max: int = Field(
+        16 * 1024 * 1024,
+        ge=0,
+        le=1 << 30,
+        description="Decisions that one extproc remembers, inputs included. Beyond: the oldest is forgotten. 0: OPA is "
+        "asked every time",
+    )
+    memo_entries_max: int = Field(
+        20_000, ge=1, description="Decisions remembered at once. Beyond: the oldest is forgotten"
+    )
 
 
 class LimitSettings(Settings):

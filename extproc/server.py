@@ -27,7 +27,7 @@ from extproc.config import Configuration
 from extproc.errors import OperatorError
 from extproc.memory import MemoryBudget
 from extproc.model import Principal, PrincipalSource
-from extproc.opa import OpaClient
+from extproc.opa import Policy
 from extproc.opening import Surroundings
 from extproc.pricing import preload, price
 from extproc.principal import Directory
@@ -68,7 +68,7 @@ async def _serve(configuration: Configuration) -> int:
         limits, processes=configuration.limits.workers, inline_bytes_max=configuration.limits.inline_bytes_max
     )
     workers.start()
-    policy = OpaClient(configuration.opa_socket, deadline_ms=configuration.policy.deadline_ms)
+    policy = _policy(configuration, metrics)
     servicer = Servicer(
         surroundings=_surroundings(configuration, incarnation),
         policy=policy,
@@ -84,6 +84,7 @@ async def _serve(configuration: Configuration) -> int:
         if configuration.telemetry.metrics_address is not None:
             _serve_metrics(metrics, configuration.telemetry.metrics_address)
         _warm_up()
+        policy.start()
         await transport.start(  # last: who can connect to the socket finds everything ready
             configuration.extproc_socket,
             {wire.PROCESS_METHOD: servicer.open_process, wire.ACCESS_LOG_METHOD: servicer.open_access_log},
@@ -133,6 +134,17 @@ def _warm_up() -> None:
     """What is loaded or compiled at first use is loaded now: the first exchange shall not wait for it."""
     preload()
     scanner().scan(b"warm")
+
+
+def _policy(configuration: Configuration, metrics: Metrics) -> Policy:
+    settings = configuration.policy
+    return Policy(
+        configuration.opa_socket,
+        metrics,
+        deadline_ms=settings.deadline_ms,
+        memo_bytes_max=settings.memo_bytes_max,
+        memo_entries_max=settings.memo_entries_max,
+    )
 
 
 def _surroundings(configuration: Configuration, incarnation: str) -> Surroundings:

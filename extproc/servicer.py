@@ -54,6 +54,8 @@ _ACCESS_LOG_KEPT_MAX = 1_024
 
 
 class PolicyClient(Protocol):
+    def recall(self, input_document: bytes) -> Decision | None: ...
+
     async def decide(self, input_document: bytes) -> Decision: ...
 
 
@@ -225,6 +227,9 @@ class _Session:
                     return servicer.workers.inspect_now(effect)
                 servicer.start_task(self._answer(effect, servicer.workers.inspect(effect)))
             case AskPolicy():
+                remembered = servicer.policy.recall(effect.document)
+                if remembered is not None:
+                    return Decided(remembered)
                 servicer.start_task(self._answer(effect, self._ask(effect.document)))
             case Rewrite():
                 if servicer.workers.small(len(effect.body) * (len(effect.entity_sets) + (effect.asking is not None))):

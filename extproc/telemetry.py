@@ -36,6 +36,23 @@ class Metrics:
         self.policy_seconds = Histogram(
             "headgate_policy_seconds", "Time that one decision took", buckets=_SECONDS, registry=at
         )
+        self.memo_hits = Counter(
+            "headgate_policy_memo_hits", "Decisions that were remembered and not asked for", registry=at
+        )
+        self.memo_misses = Counter(
+            "headgate_policy_memo_misses",
+            "Decisions that could have been remembered and had to be asked for",
+            registry=at,
+        )
+        self.memo_bypasses = Counter(
+            "headgate_policy_memo_bypasses", "Decisions that must not be remembered, by reason", ["reason"], registry=at
+        )
+        self.memo_bytes = Gauge("headgate_policy_memo_bytes", "Estimated size of the remembered decisions", registry=at)
+        self.heartbeat_age = Gauge(
+            "headgate_policy_heartbeat_age_seconds",
+            "Since OPA last confirmed which policy is live; above 1 it is asked each time, +Inf: it does not answer",
+            registry=at,
+        )
         self.frames = Counter("headgate_spool_frames", "Frames written to the spool, by kind", ["frame"], registry=at)
         self.frame_failures = Counter(
             "headgate_spool_refused_frames", "Frames that the spool refused, by kind", ["frame"], registry=at

@@ -56,6 +56,9 @@ class Policy:
     def __init__(self, answer: Decision | Exception) -> None:
         self.answer = answer
 
+    def recall(self, input_document: bytes) -> Decision | None:
+        return None
+
     async def decide(self, input_document: bytes) -> Decision:
         if isinstance(self.answer, Exception):
             raise self.answer
