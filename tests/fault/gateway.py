@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import duckdb
+import yaml
 
 from extproc.stack import Stack, plan
 from tests.e2e.gate import EXAMPLE
@@ -32,6 +33,14 @@ QUICK: Final[Mapping[str, Any]] = {
     "capture": {"flush_interval_s": 0.2},
     "policy": {"deadline_ms": 250},
     "limits": {"inspect_ms_max": 300, "drain_ms_max": 5_000},
+}
+ASKING: Final[Mapping[str, Any]] = {
+    # Its enforced OpenAI route asks streams for their usage, and takes the chunk out again.
+    **QUICK,
+    "routes": [
+        route | ({"stream_usage": "ask"} if route["name"] == "openai" else {})
+        for route in yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["routes"]
+    ],
 }
 WITHIN_S: Final = 20.0
 """Deadline of every wait; nothing here takes a tenth of it on an idle machine."""

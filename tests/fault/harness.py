@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.fault.gateway import ENFORCED, SHADOW, Gateway, Lane, chat, streamed, until
+from tests.fault.gateway import ENFORCED, SHADOW, Gateway, Lane, Reply, chat, streamed, until
 
 CLIENTS: Final = 4
 PAUSE_S: Final = 0.02
@@ -30,6 +30,7 @@ _REQUESTS: Final[tuple[tuple[Lane, Mapping[str, Any], Mapping[str, str]], ...]] 
     (ENFORCED, streamed("count me"), {"x-sim-chunks": "10", "x-sim-chunk-delay-ms": "5"}),
     (SHADOW, streamed("count me"), {"x-sim-chunks": "10", "x-sim-chunk-delay-ms": "5"}),
     (ENFORCED, chat("my card is 4111 1111 1111 1111"), {}),
+    (ENFORCED, chat("count me", stream=True), {"x-sim-chunks": "10", "x-sim-chunk-delay-ms": "5"}),
 )
 
 
@@ -45,6 +46,8 @@ class Load:
         """Observed requests that did not get a whole 200 although Envoy was there to give it."""
         self.unnamed = 0
         """Enforced replies without an exchange id."""
+        self.spoiled = 0
+        """Streams that seemed whole, and had no end, or a chunk that their client had not asked for."""
         self._gateway = gateway
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -87,6 +90,15 @@ class Load:
                     self.unnamed += 1
                 if lane is SHADOW and not (reply.status == 200 and reply.whole):
                     self.shadow_failures += 1
+                self.spoiled += _is_spoiled(body, reply)
+
+
+def _is_spoiled(body: Mapping[str, Any], reply: Reply) -> bool:
+    """Told by the bytes alone. The simulated provider sends the chunk only to who asks for it."""
+    if not body.get("stream") or reply.status != 200 or not reply.whole:
+        return False
+    asked = "stream_options" in body
+    return not reply.body.endswith(b"data: [DONE]\n\n") or (b'"total_tokens"' in reply.body) is not asked
 
 
 @dataclass(slots=True)
@@ -108,6 +120,7 @@ class Accounts:
     """Reports of the archive process in which opened was not archived + open + pending."""
     shadow_failures: int = 0
     unnamed: int = 0
+    spoiled: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
 
     def faults(self) -> list[str]:
@@ -121,6 +134,7 @@ class Accounts:
             (range(self.rows - self.opened), "rows were never opened"),
             (range(self.shadow_failures), "observed requests were disturbed"),
             (range(self.unnamed), "enforced replies carry no exchange id"),
+            (range(self.spoiled), "streams had no end, or a chunk too many"),
         ]
         return [f"{len(found)} {what}: {list(found)[:3]}" for found, what in said if len(found)]
 
@@ -175,6 +189,7 @@ def torture(gateway: Gateway, victims: Iterable[str], report: Callable[[str], No
     accounts.unbalanced = balance.wrong
     accounts.opened = status["opened"]
     accounts.requests, accounts.told, accounts.unnamed = load.ended, len(load.told), load.unnamed
+    accounts.spoiled = load.spoiled
     accounts.statuses = {str(status): count for status, count in sorted(load.statuses.items(), key=str)}
     _count_rows(gateway, load, accounts)
     return accounts

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.fault.gateway import Gateway
+from tests.fault.gateway import ASKING, Gateway
 from tests.fault.harness import torture
 
 VICTIMS = ("capture", "extproc", "opa", "envoy")
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="who is killed when")
     arguments = parser.parse_args()
     lot = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory(prefix="headgate-soak-") as state, Gateway(Path(state)) as gateway:
+    with tempfile.TemporaryDirectory(prefix="headgate-soak-") as state, Gateway(Path(state), ASKING) as gateway:
         accounts = torture(
             gateway,
             (lot.choice(VICTIMS) for _ in range(arguments.rounds)),

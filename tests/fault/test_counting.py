@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.gateway import ENFORCED, Gateway
+from tests.fault.gateway import ASKING, ENFORCED, Gateway
 from tests.fault.harness import Accounts, torture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -15,7 +15,7 @@ EACH_IN_TURN = ("capture", "extproc", "opa", "capture", "envoy", "extproc", "cap
 
 
 def test_whoever_is_killed_under_load_every_exchange_has_exactly_one_row(tmp_path: Path) -> None:
-    with Gateway(tmp_path) as gateway:
+    with Gateway(tmp_path, ASKING) as gateway:
         accounts = torture(gateway, EACH_IN_TURN)
     assert accounts.faults() == []
     assert accounts.rounds == len(EACH_IN_TURN)
@@ -41,6 +41,7 @@ def test_the_accounts_name_every_kind_of_fault() -> None:
         unbalanced=[{"missing": 1}],
         shadow_failures=1,
         unnamed=1,
+        spoiled=1,
     )
-    assert len(broken.faults()) == 7
+    assert len(broken.faults()) == 8
     assert Accounts(rows=4, opened=3).faults() == ["1 rows were never opened: [0]"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fault.gateway import ENFORCED, QUICK, Gateway, chat, new_key, process_state
+from tests.fault.gateway import ASKING, ENFORCED, Gateway, chat, new_key, process_state
 
 pytestmark = pytest.mark.e2e
 
@@ -17,11 +17,7 @@ GIVEN_UP_S_MAX = 15.0
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Its enforced OpenAI route asks for usage."""
-    example = Gateway(tmp_path_factory.mktemp("example")).plan.configuration
-    routes = [route.model_dump(mode="json") for route in example.routes]
-    asking = [route | ({"stream_usage": "ask"} if route["name"] == "openai" else {}) for route in routes]
-    with Gateway(tmp_path_factory.mktemp("asking"), {**QUICK, "routes": asking}) as running:
+    with Gateway(tmp_path_factory.mktemp("asking"), ASKING) as running:
         yield running
 
 
