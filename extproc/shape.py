@@ -159,10 +159,14 @@ class Fields:
         value = self._typed(key, (dict,), "an object")
         return Fields({} if value is None else value, self, key)
 
+    def listed(self, key: str) -> list[Any]:
+        """The list at `key`, which is to be one of objects; absent is an empty list."""
+        value: list[Any] | None = self._typed(key, (list,), "a list of objects")
+        return _NO_LIST if value is None else value
+
     def objects(self, key: str) -> Iterator[tuple[int, Fields]]:
         """The objects in the list at `key`, with their index; absent is an empty list."""
-        value: list[Any] = self._typed(key, (list,), "a list of objects") or []
-        for index, item in enumerate(value):
+        for index, item in enumerate(self.listed(key)):
             yield index, Fields(item, self, (key, index))
 
     def texts(self, key: str) -> Iterator[str]:

@@ -22,6 +22,10 @@ _PART_KEYS = frozenset(
     input_video document_url file input_file""".split()  # noqa: SIM905 (as above)
 )
 _TOOL_KEYS = frozenset({"type", "name", "function", "custom"})
+_PLAIN_KEYS = frozenset({"role", "content", "tool_call_id"})
+_CALL_KEYS = frozenset({"id", "type", "index", "function"})
+_FUNCTION_KEYS = frozenset({"name", "arguments"})
+"""What messages and calls have that need no second look."""
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
 TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "reasoning", "tool_result"})
@@ -56,8 +60,9 @@ def read_request(document: Any) -> RequestFacts:
     if body.raw("messages") is None:
         raise invalid("messages", "a list of objects")
     messages = _Messages()
-    for index, message in body.objects("messages"):
-        messages.read(index, message)
+    for index, item in enumerate(body.listed("messages")):
+        if not messages.read_plain(item):
+            messages.read(index, Fields(item, body, ("messages", index)))
     stream = body.flag("stream")
     choices = body.integer("n", at_least=1)
     tools = tool_names(body)
@@ -104,6 +109,19 @@ def tool_names(body: Fields) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _plain_call_size(call: Any) -> int:
+    """UTF-8 bytes of a function's name and arguments, where a call has nothing else; else 0."""
+    function = call.get("function") if type(call) is dict and _CALL_KEYS.issuperset(call) else None
+    if type(function) is not dict or not _FUNCTION_KEYS.issuperset(function):
+        return 0
+    name, arguments = function.get("name"), function.get("arguments")
+    return utf8_size(name) + utf8_size(arguments) if type(name) is str and type(arguments) is str else 0
+
+
+def _any_call_size(call: Fields) -> int:
+    return sum(_call_size(call.fields(key)) for key in ("function", "custom"))
+
+
 def _call_size(called: Fields) -> int:
     return sum(text_size(called.raw(key)) for key in ("name", "arguments", "input"))
 
@@ -115,6 +133,18 @@ class _Messages:
         self.text_bytes = 0
         self.parts = Parts()
 
+    def read_plain(self, message: Any) -> bool:
+        """Count a message of one text and nothing else, as nearly all are; False for any other."""
+        if type(message) is not dict or not _PLAIN_KEYS.issuperset(message):
+            return False
+        role, content = message.get("role"), message.get("content")
+        if type(role) is not str or type(content) is not str:
+            return False
+        self.count += 1
+        self.has_system_text = self.has_system_text or role in SYSTEM_ROLES
+        self.text_bytes += utf8_size(content)
+        return True
+
     def read(self, index: int, message: Fields) -> None:
         self.count += 1
         message.refuse_lookalikes(_MESSAGE_KEYS)
@@ -124,9 +154,9 @@ class _Messages:
         for key in _MESSAGE_TEXT_KEYS:
             if (value := message.raw(key)) is not None:
                 self.text_bytes += utf8_size(as_text(value))
-        for _, call in message.objects("tool_calls"):
-            for key in ("function", "custom"):
-                self.text_bytes += _call_size(call.fields(key))
+        for index_of_call, call in enumerate(message.listed("tool_calls")):
+            size = _plain_call_size(call)
+            self.text_bytes += size or _any_call_size(Fields(call, message, ("tool_calls", index_of_call)))
         if message.raw("function_call") is not None:
             self.text_bytes += _call_size(message.fields("function_call"))
         for detail in map(as_object, as_list(message.raw("reasoning_details"))):
