@@ -62,6 +62,7 @@ def test_a_stream_is_asked_for_its_usage_and_nothing_else_changes(api: str) -> N
         {"stream": None},
         {"stream": True, "stream_options": {"include_usage": True}},
         {"stream": True, "stream_options": "all"},
+        {"stream": True, "stream_options": {"Include_Usage": False}},
         [],
         b"{",
         b"",

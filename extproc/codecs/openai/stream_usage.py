@@ -31,7 +31,8 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
 def asking_for_usage(body: bytes) -> bytes | None:
-    """`body` with `stream_options.include_usage`; None where nothing streams, or usage was asked for already."""
+    """`body` with `stream_options.include_usage`; None where nothing streams, where usage was asked for already, or
+    where the change would leave a body of two readings."""
     try:
         document = as_object(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -41,6 +42,8 @@ def asking_for_usage(body: bytes) -> bytes | None:
     options = document.get("stream_options")
     if options is not None and (type(options) is not dict or options.get("include_usage") is True):
         return None
+    if any(name != "include_usage" and name.casefold() == "include_usage" for name in options or ()):
+        return None  # beside a look-alike it would be said twice to a server that folds case
     return set_member(body, "/stream_options/include_usage", b"true")
 
 
