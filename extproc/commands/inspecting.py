@@ -31,7 +31,7 @@ def add_parsers(subparsers: Subparsers) -> None:
         "inspect",
         help="decode recorded exchanges into normalised JSON, one object per line",
         description="Decodes recorded exchanges: folders with request.json, request.body, response.json and "
-        "response.body, or the entries of a HAR file. `usage` is what the provider said, counted as OpenTelemetry "
+        "response.body (bodies may also stand inside of the JSON files), or the entries of a HAR file. `usage` is what the provider said, counted as OpenTelemetry "
         "counts; `estimated_usage` fills its gaps. Exits with 1 when something is no recording.",
     )
     inspect.add_argument(
