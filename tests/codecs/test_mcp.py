@@ -360,3 +360,12 @@ def test_our_own_refusal_reads_as_an_error_again() -> None:
     error = _facts(event).error
     assert error is not None
     assert (error.type, error.message) == ("-32010", "m (c, exchange e)")
+
+
+@pytest.mark.parametrize("body", [b"", b"Accepted", b"null", b'"Accepted"'])
+def test_a_message_that_was_accepted_has_no_answer_whatever_stands_in_it(body: bytes) -> None:
+    decoder = MCP.response(call=CALL, status=202, content_type=None, request=RequestFacts())
+    decoder.take_head({})
+    decoder.feed(body)
+    assert (decoder.terminal, decoder.held_bytes) == (False, 0)
+    assert decoder.finish(complete=True) == ResponseFacts()

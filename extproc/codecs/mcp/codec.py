@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from extproc.accounting import AccountingDecoder, Metering
@@ -11,7 +12,7 @@ from extproc.codecs.mcp.addresses import asks_for_mcp, says_mcp
 from extproc.codecs.mcp.conversation import read_conversation
 from extproc.codecs.mcp.errors import error_body, error_reply
 from extproc.codecs.mcp.request import read_request
-from extproc.codecs.mcp.response import RpcAccount
+from extproc.codecs.mcp.response import NoAnswer, RpcAccount
 from extproc.json_codec import JsonCodec
 from extproc.model import Call, Conversation, ErrorReply, RequestFacts
 
@@ -31,6 +32,8 @@ class Mcp(JsonCodec):
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del content_type  # the bytes tell
+        if status == HTTPStatus.ACCEPTED:
+            return NoAnswer()
         account = RpcAccount(method=call.method, status=status, request=request)
         return AccountingDecoder(account, status=status, request=request, metering=Metering.NOTHING)
 

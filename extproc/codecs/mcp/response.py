@@ -5,6 +5,7 @@ Nothing is billed in tokens, so nothing is counted or estimated in them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from extproc.codecs.mcp import rpc
@@ -60,6 +61,24 @@ class RpcAccount:
             self._text_bytes += _result_bytes(as_object(message.get("result")))
         if self._seen >= max(1, self._expected):
             self.terminal = True
+
+
+class NoAnswer:
+    """An `extproc.codec.ResponseDecoder` for 202: what was sent needs no answer, or has it on another stream. The body
+    should be empty (MCP specification, "Transports"); older servers write `Accepted` into it."""
+
+    terminal = False
+    held_bytes = 0
+
+    def take_head(self, headers: Mapping[str, str]) -> None:
+        pass
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def finish(self, *, complete: bool) -> ResponseFacts:
+        del complete
+        return ResponseFacts()
 
 
 def _result_bytes(result: dict[str, Any]) -> int:
