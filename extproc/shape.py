@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 
 from extproc.errors import ClientError
-from extproc.framing.json_strings import walk
 from extproc.framing.tolerant_json import utf8_size
 from extproc.model import UNKNOWN_PART_CHARS_MAX, Part
 
@@ -90,9 +89,21 @@ def text_size(document: Any) -> int:
     """UTF-8 bytes of all keys and strings in `document`: what a model reads of a tool's definition, about."""
     if type(document) is str:
         return utf8_size(document)
-    if type(document) is not dict and type(document) is not list:
-        return 0
-    return sum(utf8_size(text) for _, _, text in walk(document))
+    size = 0
+    open_containers = [document]  # not recursive: the depth of a document must not be the depth of our stack
+    while open_containers:
+        held = open_containers.pop()
+        if type(held) is dict:
+            size += sum(map(utf8_size, held))
+            held = held.values()
+        elif type(held) is not list:
+            continue
+        for value in held:
+            if type(value) is str:
+                size += utf8_size(value)
+            elif type(value) is dict or type(value) is list:
+                open_containers.append(value)
+    return size
 
 
 def invalid(where: str, expected: str) -> ClientError:
@@ -125,6 +136,8 @@ class Fields:
 
     def refuse_lookalikes(self, known: frozenset[str]) -> None:
         """Raises `ClientError` `ambiguous_key` for `Model` or `MESSAGES`: some servers would take them for the real."""
+        if known.issuperset(self._members):
+            return
         for key in self._members:
             if key not in known and (meant := _by_folded(known).get(key.casefold())) is not None:
                 raise ClientError("ambiguous_key", f"a key differs from {meant!r} only in case")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from extproc.codecs.gemini.proto import ProtoObject, Shape
 from extproc.codecs.gemini.shapes import (
@@ -46,6 +47,13 @@ def media_kind(media_type: str) -> str:
     return kind if kind in _MEDIA_KINDS else "file"
 
 
+def _only_text(parts: Any) -> str | None:
+    """The text of a content that has one part, made of nothing else."""
+    part = parts[0] if type(parts) is list and len(parts) == 1 else None
+    text = part.get("text") if type(part) is dict and len(part) == 1 else None
+    return text if type(text) is str else None
+
+
 class PartsRead:
     """Counts the text of all parts given, and notes those that are none."""
 
@@ -55,9 +63,12 @@ class PartsRead:
 
     def read_content(self, content: ProtoObject) -> None:
         """Raises `ClientError` (`invalid_request`, `ambiguous_key`)."""
+        if (text := _only_text(content.raw("parts"))) is not None:  # nearly every content
+            self.text_bytes += utf8_size(text)
+            return
         for part in content.objects("parts", PART):
-            if (text := part.text("text")) is not None:
-                self.text_bytes += utf8_size(text)
+            if (said := part.text("text")) is not None:
+                self.text_bytes += utf8_size(said)
             for name in part:
                 if name not in _NOT_HELD:
                     self._read_held(part, name)

@@ -72,8 +72,13 @@ def read_request(document: Any) -> RequestFacts:
     text.read_content(body, "system", "/system", depth=0)
     has_system_text = text.size_bytes > 0
     count = 0
-    for index, message in body.objects("messages"):
+    for index, item in enumerate(body.listed("messages")):
         count += 1
+        if _is_plain_message(item):
+            has_system_text |= item["role"] == "system"
+            text.size_bytes += utf8_size(item["content"])
+            continue
+        message = Fields(item, body, ("messages", index))
         message.refuse_lookalikes(_MESSAGE_KEYS)
         has_system_text |= message.text("role") == "system"
         text.read_content(message, "content", f"/messages/{index}/content", depth=0)
@@ -113,6 +118,15 @@ def tool_names(body: Fields) -> tuple[str, ...]:
         names.append((tool.text("name") if kind == "custom" else None) or kind)
     names += ["mcp_server" for _ in body.objects("mcp_servers")]
     return tuple(names)
+
+
+def _is_plain_message(item: Any) -> bool:
+    return (
+        type(item) is dict
+        and type(item.get("role")) is str
+        and type(item.get("content")) is str
+        and item.keys() <= _MESSAGE_KEYS
+    )
 
 
 def _is_plain_text(item: Any) -> bool:
@@ -155,7 +169,9 @@ class _Text:
         elif not is_text_block(kind) or depth >= BLOCKS_DEEP_MAX:
             self.parts.add("unknown", where)
         else:
-            self.size_bytes += sum(text_size(value) for key, value in item.items() if key in _TEXT_KEYS)
+            for key, value in item.items():
+                if key in _TEXT_KEYS:
+                    self.size_bytes += text_size(value)
             if type(item.get("source")) is dict:  # text names its source by a string; only media have an object there
                 self.parts.add("unknown", where)
             inner = block.raw("content")

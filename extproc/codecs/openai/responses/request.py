@@ -139,6 +139,16 @@ def tool_names(holder: Fields) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _is_plain_text(part: Any) -> bool:
+    return (
+        type(part) is dict
+        and len(part) == 2
+        and type(part.get("text")) is str
+        and type(kind := part.get("type")) is str
+        and kind in _TEXT_PARTS
+    )
+
+
 class _Items:
     """Counts the text of the input and notes what is none."""
 
@@ -158,9 +168,9 @@ class _Items:
             return
         if given is not None and type(given) is not list:
             raise invalid("input", "a string or a list of items")
-        for index, item in body.objects("input"):
+        for index, raw in enumerate(given or ()):
             self.count += 1
-            self._read_item(item, as_object(as_list(given)[index]), f"/input/{index}")
+            self._read_item(Fields(raw, body, ("input", index)), raw, f"/input/{index}")
 
     def read_prompt(self, prompt: Fields) -> None:
         """A stored template: its text is not in the body, its variables are."""
@@ -186,11 +196,12 @@ class _Items:
         if keys is None:
             self.parts.add("unknown", where)
             return
-        self.text_bytes += sum(text_size(raw.get(key)) for key in keys)
+        for key in keys:
+            self.text_bytes += text_size(raw.get(key))
         if kind in TOOL_ITEMS:
             self.tools += tool_names(item)
         for key in ("content", "summary", "output"):
-            if key not in keys:
+            if key in raw and key not in keys:
                 self._read_parts(item, key, f"{where}/{key}")
         if kind == "code_interpreter_call":
             self._read_outputs(raw, where)
@@ -210,6 +221,8 @@ class _Items:
             for index, part in enumerate(held):
                 if type(part) is str:
                     self.text_bytes += utf8_size(part)
+                elif _is_plain_text(part):  # nearly every part
+                    self.text_bytes += utf8_size(part["text"])
                 else:
                     self._read_part(Fields(part, holder, (key, index)), part, f"{where}/{index}")
         else:
