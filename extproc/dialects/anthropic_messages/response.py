@@ -130,8 +130,8 @@ class MessageAccount:
         ):
             if (count := as_count(value)) is not None:
                 self._usage[name] = count
-        iterations = as_list(usage.get("iterations"))
-        self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._usage])
+        if iterations := as_list(usage.get("iterations")):
+            self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._usage])
 
     def _said(self) -> Usage:
         """The api's `input_tokens` is what was neither read from nor written to the cache; OTel's includes these."""
