@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import detectors, exchange
+from bench import detectors, exchange, policy
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -27,14 +27,22 @@ def main() -> int:
     if not arguments.smoke:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "exchange.md").write_text(_page(table, rounds, requests), encoding="utf-8")
+    decisions = policy.render(policy.measure(rounds))
+    print(decisions, flush=True)
+    if not arguments.smoke:
+        (RESULTS / "policy.md").write_text(policy.page(decisions, rounds, _when_and_where()), encoding="utf-8")
     return 0 if arguments.smoke else detectors.main()
 
 
-def _page(table: str, rounds: int, requests: int) -> str:
+def _when_and_where() -> str:
     machine = f"{platform.machine()}, {os.cpu_count()} cores shared with others, Python {platform.python_version()}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}"
+
+
+def _page(table: str, rounds: int, requests: int) -> str:
     return f"""# What one exchange costs
 
-`make bench`, {datetime.now(UTC):%Y-%m-%d}, {machine}.
+`make bench`, {_when_and_where()}.
 Medians of {rounds} interleaved rounds; delay: one connection; CPU: user and system time of
 {requests} requests of {len(exchange.BODY)} bytes over {exchange.CONNECTIONS} connections.
 `of the floor`: sidecar CPU against a no-op sidecar on the same transport in the same run, the figure to compare.

@@ -51,11 +51,11 @@ class Generation:
 class Heartbeat:
     """Use it from one event loop: `start` it, ask `confirmed`, `stop` it.
 
-    `renewed` is called with every new generation, before it is ever returned by `confirmed`.
+    `renewed` is called with the facts of every new generation, before it is ever returned by `confirmed`.
     """
 
     def __init__(
-        self, socket_path: Path, *, renewed: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self, socket_path: Path, *, renewed: Callable[[BundleFacts], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._socket_path = socket_path
         self._renewed = renewed
@@ -108,7 +108,7 @@ class Heartbeat:
             sent_s = self._clock()
             if await self._get(BUNDLES_PATH, ANSWER_S_MAX) != bundles:
                 return  # it changed meanwhile: look again with the next beat
-            self._renewed()
+            self._renewed(facts)
             self._bundles, self._generation = bundles, Generation(facts)
             _log.info("policy_live", revision=facts.revision, memo=facts.bypass or "on", detail=facts.detail)
         self._confirmed_s = sent_s

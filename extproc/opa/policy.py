@@ -17,8 +17,9 @@ from typing import Final
 import orjson
 
 from extproc.model import Decision
+from extproc.opa.bundle_facts import BundleFacts
 from extproc.opa.client import OpaClient
-from extproc.opa.heartbeat import Generation, Heartbeat
+from extproc.opa.heartbeat import Heartbeat
 from extproc.opa.memo import Memo
 from extproc.telemetry import Metrics
 
@@ -41,6 +42,8 @@ class Policy:
         self._metrics = metrics
         self._memo = Memo(bytes_max=memo_bytes_max, entries_max=memo_entries_max)
         self._on = memo_bytes_max > 0
+        self._unread: tuple[tuple[str, str], ...] = ()
+        self._last = b"", b""
         self.heartbeat = Heartbeat(socket_path, renewed=self._renew)
 
     def start(self) -> None:
@@ -62,7 +65,7 @@ class Policy:
             reason = "unconfirmed" if generation is None else generation.facts.bypass
             self._metrics.memo_bypasses.labels(reason).inc()
             return None
-        found = self._memo.get(_reduced(document, generation))
+        found = self._memo.get(self.reduced(document))
         (self._metrics.memo_misses if found is None else self._metrics.memo_hits).inc()
         return found
 
@@ -71,7 +74,7 @@ class Policy:
         before = self.heartbeat.confirmed() if self._on else None
         if before is None or before.facts.bypass is not None:
             return await self._opa.decide(document)
-        asked = _reduced(document, before)
+        asked = self.reduced(document)
         decision = await self._opa.decide(asked)
         if decision.policy_revision != before.facts.revision:
             # Another policy than we knew of: it may read what was left out.
@@ -81,16 +84,23 @@ class Policy:
             self._metrics.memo_bytes.set(self._memo.used_bytes)
         return decision
 
-    def _renew(self) -> None:
+    def reduced(self, document: bytes) -> bytes:
+        """The input without what no rule of the confirmed policy can read: what OPA is asked, and the memo's key."""
+        if self._last[0] is not document:  # looked up in vain, then asked: the same object both times
+            self._last = document, _without(document, self._unread)
+        return self._last[1]
+
+    def _renew(self, facts: BundleFacts) -> None:
         """Another policy, or another OPA: nothing that was decided before counts, nor any connection of before."""
         self._memo.clear()
         self._metrics.memo_bytes.set(0)
         self._opa.renew()
+        self._unread = tuple(path for path in UNREAD if not facts.may_read(path))
+        self._last = b"", b""
 
 
-def _reduced(document: bytes, generation: Generation) -> bytes:
-    """The input without what no rule of this policy can read, as canonical JSON like the input itself."""
-    unread = [path for path in UNREAD if not generation.facts.may_read(path)]
+def _without(document: bytes, unread: tuple[tuple[str, str], ...]) -> bytes:
+    """The document without these places, as canonical JSON like itself."""
     if not unread or len(document) > REDUCED_BYTES_MAX:
         return document
     try:

@@ -1,4 +1,8 @@
-"""OPA dead, stopped, talking nonsense, without the rule, restarted: nothing unjudged passes, nothing is disturbed."""
+"""OPA dead, stopped, talking nonsense, without the rule, restarted: nothing unjudged passes, nothing is disturbed.
+
+What was decided before is remembered (`policy.memo_bytes_max`) for as long as OPA confirms it, so each failure begins
+with the end of that: at once where the connection breaks, within a second where OPA only stops.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +19,8 @@ import anthropic
 import openai
 import pytest
 
+from extproc import policy_tools
+from extproc.opa.heartbeat import AGE_S_MAX
 from extproc.stack.ready import answers
 from tests.fault.gateway import ENFORCED, SHADOW, Gateway, chat, new_key, streamed, until
 
@@ -32,33 +39,65 @@ NONSENSE = {
 }
 
 
+def unconfirmed(gateway: Gateway) -> bool:
+    """extproc does not know any more which policy is live."""
+    return gateway.metric("headgate_policy_heartbeat_age_seconds") > AGE_S_MAX
+
+
+def confirmed(gateway: Gateway) -> bool:
+    return not unconfirmed(gateway)
+
+
 @contextlib.contextmanager
 def killed(gateway: Gateway, _: Path) -> Iterator[None]:
     with gateway.dead("opa"):
+        until(lambda: unconfirmed(gateway), "extproc has noticed")
         yield
 
 
 @contextlib.contextmanager
 def stopped(gateway: Gateway, _: Path) -> Iterator[None]:
     with gateway.stopped("opa"):
+        until(lambda: unconfirmed(gateway), "extproc has noticed")
         yield
 
 
 @contextlib.contextmanager
-def without_the_rule(gateway: Gateway, folder: Path) -> Iterator[None]:
-    """Another OPA in its place, healthy, whose bundle says nothing about requests."""
-    (folder / "other.rego").write_text("package headgate.other\n\nverdict := true\n")
+def instead(gateway: Gateway, *served: str | Path) -> Iterator[None]:
+    """Another OPA in its place, healthy, with these policies."""
     path = gateway.plan.configuration.opa_socket
     with gateway.dead("opa"):
         path.unlink(missing_ok=True)
         command = [gateway.plan.opa, "run", "--server", "--log-level", "error", "--addr", f"unix://{path}"]
-        other = subprocess.Popen([*command, folder / "other.rego"], stdout=subprocess.DEVNULL)
+        other = subprocess.Popen([*command, *served], stdout=subprocess.DEVNULL)
         try:
-            until(lambda: answers(path, "/health"), "the other OPA is up")
+            until(lambda: answers(path, "/health?bundles=true"), "the other OPA is up")
+            until(lambda: confirmed(gateway), "extproc has noticed")
             yield
         finally:
             other.kill()
             other.wait()
+
+
+@contextlib.contextmanager
+def without_the_rule(gateway: Gateway, folder: Path) -> Iterator[None]:
+    """A bundle that says nothing about requests."""
+    (folder / "other.rego").write_text("package headgate.other\n\nverdict := true\n")
+    with instead(gateway, folder / "other.rego"):
+        yield
+
+
+@contextlib.contextmanager
+def always_erring(gateway: Gateway, folder: Path) -> Iterator[None]:
+    """A bundle, properly built, whose decision is a conflict for any input."""
+    source = folder / "erring"
+    source.mkdir()
+    (source / "main.rego").write_text(
+        "package headgate.main\n\ndecision := 1\n\ndecision := input.schema_version + 1\n"
+    )
+    policy_tools.bundle(source, folder / "erring.tar.gz", opa=gateway.plan.opa)
+    with instead(gateway, "--bundle", folder / "erring.tar.gz"):
+        yield
 
 
 @contextlib.contextmanager
@@ -93,6 +132,7 @@ CASES = [
     pytest.param(killed, "opa_unreachable", id="killed"),
     pytest.param(stopped, "opa_timeout", id="stopped"),
     pytest.param(without_the_rule, "opa_undefined", id="without-the-rule"),
+    pytest.param(always_erring, "opa_nonsense", id="always-erring"),
 ]
 
 
@@ -187,3 +227,70 @@ def test_requests_pass_again_once_opa_was_restarted_over_and_over(whole: Gateway
         with whole.dead("opa"):
             assert whole.send(ENFORCED).status == 503
         assert whole.send(ENFORCED).status == 200
+
+
+class Clients:
+    """Enforced requests, all alike, one after another on each thread: after the first, decisions come from memory."""
+
+    def __init__(self, gateway: Gateway, count: int = 3) -> None:
+        self.seen: list[tuple[float, float, int, str | None]] = []
+        """Of each: when it was sent, when it ended, its status, the error's code."""
+        self._gateway = gateway
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._send_all) for _ in range(count)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _send_all(self) -> None:
+        while not self._stop.is_set():
+            sent_s = time.monotonic()
+            reply = self._gateway.send(ENFORCED, chat("the same again"))
+            code = None if reply.status == 200 else reply.json["error"]["code"]
+            self.seen.append((sent_s, time.monotonic(), reply.status, code))
+
+    def after(self, at_s: float) -> list[tuple[int, str | None]]:
+        """Status and code of what was sent after this moment and has ended."""
+        return [(status, code) for sent_s, _, status, code in list(self.seen) if sent_s > at_s]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "remembered_s"),
+    [
+        pytest.param("dead", "opa_unreachable", 0.5, id="killed"),
+        pytest.param("stopped", "opa_timeout", AGE_S_MAX, id="stopped"),
+    ],
+)
+def test_under_load_nothing_passes_on_memory_once_opa_has_been_gone_for_a_second(
+    whole: Gateway, failure: str, code: str, remembered_s: float
+) -> None:
+    until(lambda: confirmed(whole), "OPA confirms its policy")
+    hits = whole.metric("headgate_policy_memo_hits_total")
+    with Clients(whole) as clients:
+        until(lambda: whole.metric("headgate_policy_memo_hits_total") > hits + 5, "decisions come from memory")
+        with getattr(whole, failure)("opa"):
+            gone_s = time.monotonic()
+            until(lambda: clients.after(gone_s + remembered_s)[5:], "requests that were sent after that have ended")
+            refused = clients.after(gone_s + remembered_s)
+        until(lambda: confirmed(whole), "OPA confirms its policy again")
+        back_s = time.monotonic()
+        until(lambda: (200, None) in clients.after(back_s), "requests pass again")
+    assert set(refused) == {(503, code)}
+
+
+def test_a_row_names_the_policy_that_judged_it_from_memory_too(whole: Gateway) -> None:
+    until(lambda: confirmed(whole), "OPA confirms its policy")
+    hits = whole.metric("headgate_policy_memo_hits_total")
+    first, second = (whole.send(ENFORCED, chat("who judged this?")) for _ in range(2))
+    assert whole.metric("headgate_policy_memo_hits_total") == hits + 1
+    rows = [whole.row(reply.exchange_id) for reply in (first, second)]
+    assert rows[0]["policy_revision"] == rows[1]["policy_revision"]
+    assert rows[0]["policy_revision"]
+    assert [row["decision"] for row in rows] == ["allow", "allow"]
