@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from capture.record import Closed
 from extproc import frames
 from extproc.events import StreamContext
-from extproc.inspection import WITHHELD_NAME
 from extproc.judgement import Judgement
 from extproc.model import Inspection, RequestFacts, ResponseFacts, UsageSource
 from extproc.opening import Price
 from extproc.request import RequestTrack
 from extproc.response import ResponseTrack
+from extproc.storable import WITHHELD_NAME
 
 _ERROR_TYPE_CHARS_MAX = 64
 
@@ -101,7 +101,7 @@ class Outcome:
 
 def _without_echoes(facts: ResponseFacts, inspection: Inspection) -> ResponseFacts:
     """A provider says the request's names again: what was left out there is left out here."""
-    if any(finding.field == "/model" for finding in inspection.findings):
+    if any(finding.field.endswith("/model") for finding in inspection.findings):
         facts = replace(facts, model=None, provider_usage=None)  # which may name the model once more
     if WITHHELD_NAME in inspection.facts.tools:
         facts = replace(facts, tool_calls=(WITHHELD_NAME,) * len(facts.tool_calls))

@@ -35,9 +35,10 @@ NUMBER_MIN = 1_000_000
 """A smaller number is shorter than a telephone number; token ids are smaller, too."""
 ESCAPES_DEEP_MAX = 8
 """JSON in a string of JSON in a string …: each level doubles the backslashes of the next one."""
-_GLUED_ESCAPE = re.compile(rb"\\++[nrtbf](?=[A-Za-z0-9+])")
+_GLUED_ESCAPE = re.compile(rb"\\[nrtbf](?=[A-Za-z0-9+])")
 """An escape's letter before a word: `\\nAKIA…` must not read as the word `nAKIA…`."""
 _URL_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_URL_ESCAPE_BYTES = 3
 
 
 class Scanner(Protocol):
@@ -90,7 +91,7 @@ class Findings:
             hidden += self._scanner.scan(body.replace(b"\0", b""), self._budget)
         if is_text and _URL_ESCAPE.search(body) is not None:
             seen = {finding.entity for finding in self.kept}
-            unescaped = self._scanner.scan(unquote_to_bytes(body.replace(b"+", b" ")), self._budget)
+            unescaped = self._scanner.scan(b"".join(self._unquoted(body)), self._budget)
             hidden += [hit for hit in unescaped if hit.entity not in seen]
         if is_text:
             self._keep(hidden, "", whole=(0, len(body)))
@@ -109,8 +110,8 @@ class Findings:
         hits = self._scanner.scan(text, self._budget)
         if b"\\" not in text:
             return hits
-        bare = _GLUED_ESCAPE.sub(_blank, text)
-        if bare == text:
+        bare = self._without_glued_escapes(text)
+        if bare is None:
             return hits
         found = list(self._scanner.scan(bare, self._budget))
         at = 0
@@ -121,6 +122,27 @@ class Findings:
             if at == len(found) or found[at].start >= hit.end:
                 merged.append(hit)
         return sorted((*merged, *found), key=attrgetter("start")) if merged else found
+
+    def _without_glued_escapes(self, text: bytes) -> bytes | None:
+        """`text` with spaces in the place of such escapes, so that all behind them stays where it is; None for none."""
+        bare: bytearray | None = None
+        for escape in _GLUED_ESCAPE.finditer(text):
+            self._spend(0)
+            if bare is None:
+                bare = bytearray(text)
+            bare[escape.start() : escape.end()] = b"  "
+        return None if bare is None else bytes(bare)
+
+    def _unquoted(self, text: bytes) -> Iterator[bytes]:
+        """A form's text without its escapes, piece by piece."""
+        begin = 0
+        while begin < len(text):
+            self._budget()
+            end = begin + BUDGET_BYTES
+            split = text.rfind(b"%", end - _URL_ESCAPE_BYTES + 1, end)  # an escape that goes on in the next piece
+            end = split if split > begin else end
+            yield unquote_to_bytes(text[begin:end].replace(b"+", b" "))
+            begin = end
 
     def _behind_escapes(
         self, text: bytes, plain: Sequence[ScannedSpan], depth: int = 1
@@ -197,11 +219,6 @@ class Findings:
             self._entities.add(match.entity)
             start, end = whole or (match.start, match.end)
             self.kept.append(Finding(match.entity, match.data_class, field, start, end, match.score))
-
-
-def _blank(escape: re.Match[bytes]) -> bytes:
-    """As many spaces, so that all behind it stays where it is."""
-    return b" " * len(escape[0])
 
 
 def _is_less_than_half(matches: Sequence[ScannedSpan], text: str) -> bool:

@@ -185,13 +185,13 @@ def closed(
         capture_status=capture_status,
         answered_by=answered_by,
         http_status=http_status,
-        error_type=error_type or (_short(facts.error.type) if facts.error else None),
+        error_type=error_type or (_error_type(facts.error.type) if facts.error else None),
         error_message=_utf8(facts.error.message) if facts.error and keep_text else None,
         attempts=attempts,
-        response_model=facts.model,
-        response_id=facts.response_id,
-        finish_reasons=facts.finish_reasons,
-        tool_calls=facts.tool_calls,
+        response_model=storable.said_name(facts.model),
+        response_id=storable.said_name(facts.response_id),
+        finish_reasons=storable.said_names(facts.finish_reasons),
+        tool_calls=storable.said_names(facts.tool_calls),
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_input_tokens=usage.cache_read_input_tokens,
@@ -213,6 +213,11 @@ def closed(
         warnings=warnings,
         dropped_bytes=dropped_bytes,
     )
+
+
+def _error_type(kind: str) -> str:
+    """The provider's word for it; some put a sentence there, and it may quote the prompt."""
+    return storable.said_name(_short(kind)) or "error"
 
 
 def _short(word: str | None) -> str | None:

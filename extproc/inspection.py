@@ -22,16 +22,15 @@ from extproc.framing.content_encoding import decoder
 from extproc.framing.json_strings import KEY_MARK, escape, replace_strings, text_at, value_at
 from extproc.media import media_type_or_none
 from extproc.model import Call, Finding, Inspection, Limits, Problem, RequestFacts, UninspectedPart
+from extproc.places import places
 from extproc.redaction import FreshNames, redact_text
-from extproc.storable import is_name
+from extproc.storable import WITHHELD_NAME, is_name
 
 REWRITE_DEPTH_MAX = 1_000
 """Deeper than any configured `json_depth_max`: what was inspected can be parsed again."""
 
 _FORM = "multipart/form-data"
 OVERLONG_NAME = "(overlong)"
-WITHHELD_NAME = "(withheld)"
-"""Every tool's name where something was found in one: which of them it was is not worth a look."""
 _TOOLS = ("/tools/", "/functions/")
 _NAMES = ("/name", "/type")
 
@@ -84,6 +83,7 @@ def inspect_request(
         decoded_body=read.plain if read.plain is not body else None,
         api=read.api,
         hides_findings=read.hides,
+        places=places(read.document, (finding.field for finding in found.kept)) if read.has_document else {},
     )
 
 

@@ -29,6 +29,10 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+@~-]{0,255}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+_NAME = re.compile(r"[!-~]{1,256}|[^\s\x00-\x1f\x7f-\x9f]{1,64}")
+"""Languages without white space say a sentence in 64 characters, but rarely name anything in more."""
+WITHHELD_NAME: Final = "(withheld)"
+"""In the place of a name that could be text, or in which something was found."""
 _LEFT_OUT: Final = object()
 
 
@@ -40,6 +44,16 @@ def word(value: str | None) -> str | None:
 def identifier(value: str | None) -> str | None:
     """An id without white space, None for anything that could be a sentence."""
     return value if value is not None and _ID.fullmatch(value) else None
+
+
+def said_name(value: str | None) -> str | None:
+    """What a provider calls its model, an answer, an error; None for anything that could be a sentence."""
+    return value if value is not None and _NAME.fullmatch(value) else None
+
+
+def said_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Reasons and tools as the model and its provider call them; `WITHHELD_NAME` for what could be a sentence."""
+    return tuple(said_name(value) or WITHHELD_NAME for value in values)
 
 
 def is_name(value: str) -> bool:

@@ -210,6 +210,8 @@ def test_an_opaque_text_in_utf_16_or_escaped_as_a_url_is_told_to_policy_and_cann
         json.dumps({"to": ADDRESS}).encode("utf-16-le"),
         b"to=jane.doe%40corp-mail.net&cc=",
         b"note=call+%2B49+30+901820+now",
+        b"x=" + b"+" * (65_534 - 10) + b"jane.doe%40corp-mail.net",  # where the text is cut in pieces
+        b"x=" + b"+" * (65_535 - 10) + b"jane.doe%40corp-mail.net",
     ):
         inspection = _inspect(body, api="opaque", content_type="application/x-www-form-urlencoded")
         assert [field for _, field in _entities(inspection)] == [""]

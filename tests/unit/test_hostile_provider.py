@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+from typing import Any
+
 import pytest
 
 from capture.record import Closed, decode, encode
@@ -89,3 +93,39 @@ def test_an_error_code_of_a_thousand_digits_is_cut() -> None:
     body = b'{"error": {"message": "\\ud800", "code": ' + b"7" * 1_000 + b"}}"
     frame = _written(_read("openai.chat", body, status=500))
     assert frame.error_type == "7" * 256
+
+
+SENTENCE = "The prompt 'my number is 219-09-9998' is not allowed"
+
+
+def test_a_sentence_in_the_place_of_a_name_is_not_kept_beside_the_facts() -> None:
+    called = {"id": "1", "function": {"name": SENTENCE, "arguments": "{}"}}
+    answer = {
+        "id": SENTENCE,
+        "model": SENTENCE,
+        "choices": [{"index": 0, "finish_reason": SENTENCE, "message": {"tool_calls": [called]}}],
+        "error": {"message": "no", "type": SENTENCE},
+    }
+    frame = _written(_read("openai.chat", json.dumps(answer).encode()))
+    assert (frame.response_id, frame.response_model, frame.error_type) == (None, None, "error")
+    assert (frame.finish_reasons, frame.tool_calls) == (("(withheld)",), ("(withheld)",))
+
+
+@pytest.mark.parametrize("name", ["get_weather", "mcp__files__read", "获取天气", "models/gpt-4o:free@2024"])
+def test_a_name_is_kept_in_any_alphabet(name: str) -> None:
+    frame = _written(_read("openai.chat", json.dumps({"model": name, "choices": []}).encode()))
+    assert frame.response_model == name
+
+
+def test_calls_that_nobody_would_make_take_no_memory() -> None:
+    def chunk(number: int) -> dict[str, Any]:
+        called = {"index": number, "id": f"call_{number}", "function": {"name": "f", "arguments": ""}}
+        return {"choices": [{"index": number, "delta": {"tool_calls": [called]}}]}
+
+    decoder = CODECS["openai.chat"].response(call=CALL, status=200, content_type=None, request=RequestFacts())
+    held: list[int] = []
+    for begin in range(0, 20_000, 5_000):
+        decoder.feed(b"".join(b"data: %s\n\n" % json.dumps(chunk(begin + n)).encode() for n in range(5_000)))
+        held.append(len(pickle.dumps(decoder)))
+    assert held[-1] - held[0] < 10_000, held
+    assert len(decoder.finish(complete=True).tool_calls) == 1_024

@@ -42,10 +42,11 @@ class CallSlots:
         if is_new and len(self.names) < CALLS_MAX:
             self._numbers[key] = len(self.names)
             self.names.append("")
-        number = self._numbers.setdefault(key, len(self.names) - 1)
-        if call_id:
-            self._ids[key] = call_id
-        self._last[choice] = key
+        number = self._numbers.get(key, len(self.names) - 1)
+        if key in self._numbers:  # what is beyond the limit must not fill our memory under keys of its own
+            if call_id:
+                self._ids[key] = call_id
+            self._last[choice] = key
         if name and not self.names[number]:
             self.names[number] = name
         return number
