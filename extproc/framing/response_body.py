@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Protocol
 
+import orjson
+
 from extproc.framing import cut_json, json_array, tolerant_json
 from extproc.framing.aws_eventstream import PRELUDE_BYTES, EventStreamParser, is_prelude
 from extproc.framing.json_array import JsonArrayParser
@@ -238,7 +240,7 @@ class ResponseBody:
 
     def _closed(self, event: StreamEvent) -> StreamEvent:
         """The last event, its JSON closed where it was cut off."""
-        if event.data[:1] != b"{":
+        if event.data[:1] != b"{" or _is_whole(event.data):
             return event
         try:
             closed = cut_json.closed(event.data)
@@ -275,6 +277,15 @@ class ResponseBody:
             except ValueError:
                 self._document = _UNREADABLE
         return []
+
+
+def _is_whole(data: bytes) -> bool:
+    """A document as it should be? Far sooner said than where a broken one was cut."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class _Unreadable(Enum):

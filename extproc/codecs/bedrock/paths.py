@@ -45,7 +45,8 @@ class ModelCall:
 
 def model_call(call: Call) -> ModelCall | None:
     """What a call's path says; None when it is no call of a model."""
-    match = _CALL.fullmatch(call.path) if call.method == "POST" else None
+    is_possible = call.method == "POST" and "/model/" in call.path  # asked for every call that is not Bedrock's, too
+    match = _CALL.fullmatch(call.path) if is_possible else None
     if match is None:
         return None
     return ModelCall(match[1], _unescaped(match[2]), match[3])

@@ -21,7 +21,7 @@ _HOST = re.compile(r"(?:.+\.)?(?:cohere\.(?:com|ai)|(?:inference|models)\.ai\.az
 
 def speaks(call: Call, wanted: str) -> bool:
     """Is this a POST of the call `wanted` (`v2/chat`), to Cohere or to who can only mean Cohere's grammar?"""
-    if call.method != "POST":
+    if call.method != "POST" or not call.path.endswith(wanted):
         return False
     path = _PATH.fullmatch(call.path)
     if path is None or path["call"] != wanted:

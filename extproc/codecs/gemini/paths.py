@@ -36,6 +36,8 @@ class Target:
 
 def target(path: str) -> Target | None:
     """What `path` (without query) asks for; None when it is none of Google's model paths."""
+    if ":" not in path:  # asked for every call that is not Google's, too
+        return None
     if (match := _PATH.fullmatch(path)) is not None:
         model = match["id"] if match["collection"] == "models" else match["named"]
         is_vertex = match["collection"] == "endpoints" or "/publishers/" in match["before"]
