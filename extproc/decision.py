@@ -12,8 +12,9 @@ equal bytes. Source of both shapes: `docs/decisions/001-contracts-of-the-spine.m
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +54,8 @@ FAILURE_STATUS: Final = 503
 FAILURES: Final = ("opa_unreachable", "opa_timeout", "opa_undefined", "opa_nonsense", "opa_input_too_large")
 """Every `Decision.failure`."""
 
+_DAY_NS: Final = 86_400 * 10**9
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _SEVERITY: Final = {Action.ALLOW: 0, Action.REDACT: 1, Action.DENY: 2}
 
 
@@ -70,12 +73,14 @@ def build_input(
     body_bytes: int,
     api_source: str = "path",
     opaque: bool | None = None,
+    at_ns: int | None = None,
 ) -> bytes:
     """The policy input of one request, as canonical JSON (sorted keys, no white space, UTF-8).
 
     `body_bytes` are the bytes as they came. `api_source` is what told the api: `path`, or `body` where no path is known
     and the body only looks like it. `opaque` says that no codec read the body, so that nothing in
-    `inspection.facts` is known; by default that is so for the api `opaque` and for a body with a problem.
+    `inspection.facts` is known; by default that is so for the api `opaque` and for a body with a problem. `at_ns` is
+    the time of the request (Unix, UTC), of which policy learns the day; without it nothing that ends on a day holds.
     """
     if opaque is None:
         opaque = api == "opaque" or inspection.problem is not None
@@ -92,10 +97,12 @@ def build_input(
         },
         "principal": _principal(principal),
         "request": _request(call, api, api_source, operation, inspection, body_bytes, opaque=opaque),
-        "findings": _findings(inspection.findings),
+        "findings": _findings(inspection.findings, inspection.places),
         "findings_truncated": inspection.findings_truncated,
         "uninspected_parts": _uninspected(inspection.facts.uninspected_parts),
     }
+    if at_ns is not None:
+        document["date"] = date.fromordinal(_EPOCH_ORDINAL + at_ns // _DAY_NS).isoformat()
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -169,11 +176,13 @@ def _integer(value: int | None) -> int | None:
     return value if value is None else max(-INTEGER_MAX, min(value, INTEGER_MAX))
 
 
-def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    counts = Counter((finding.entity, finding.data_class) for finding in findings)
+def _findings(findings: Iterable[Finding], places: Mapping[str, str]) -> list[dict[str, Any]]:
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for finding in findings:
+        found[finding.entity, finding.data_class].append(places.get(finding.field, "other"))
     return [
-        {"entity": entity, "data_class": data_class, "count": count}
-        for (entity, data_class), count in sorted(counts.items())
+        {"entity": entity, "data_class": data_class, "count": len(where), "places": sorted(set(where))}
+        for (entity, data_class), where in sorted(found.items())
     ]
 
 

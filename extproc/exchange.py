@@ -279,6 +279,7 @@ class Exchange:
                 body_bytes=self._request.total_bytes,
                 problem=self._request.problem,
                 send_body=self._streamed_request,
+                at_ns=self._at_ns(),
             )
         )
 

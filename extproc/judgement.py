@@ -142,20 +142,27 @@ class Judgement:
         return self.codec.response(call=self.call, status=status, content_type=content_type, request=facts)
 
     def begin(
-        self, body: bytes, *, body_bytes: int, problem: Problem | None = None, send_body: bool = False
+        self,
+        body: bytes,
+        *,
+        body_bytes: int,
+        problem: Problem | None = None,
+        send_body: bool = False,
+        at_ns: int | None = None,
     ) -> tuple[Effect, ...]:
         """The whole body is there; or it was dropped over a limit: `problem` says which, `body_bytes` how much came.
 
-        `send_body`: Envoy no longer has the body, so the verdict carries it even when it is unchanged.
+        `send_body`: Envoy no longer has the body, so the verdict carries it even when it is unchanged. `at_ns`:
+        the time (Unix), as in `receive`.
         """
         assert self._state is _State.NEW
         self._send_body = send_body
         self._body_bytes = body_bytes
         if problem is not None:
             self.inspection = Inspection(problem=problem)
-            return self._ask()
+            return self._ask(at_ns)
         if not body:
-            return self._ask()
+            return self._ask(at_ns)
         self._body = body
         self._state = _State.INSPECTING
         return (Inspect(self.codec, self.call, body, self._caller),)
@@ -171,7 +178,7 @@ class Judgement:
                 if event.inspection.api is not None:
                     self.codec = CODECS[event.inspection.api]
                 self._body_sha256 = event.body_sha256
-                return self._ask()
+                return self._ask(at_ns)
             case Decided():
                 return self._decided(event.decision, at_ns)
             case PolicyFailed():
@@ -191,7 +198,7 @@ class Judgement:
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    def _ask(self) -> tuple[Effect, ...]:
+    def _ask(self, at_ns: int | None) -> tuple[Effect, ...]:
         self._state = _State.ASKING
         document = policy.build_input(
             route=self.route,
@@ -202,6 +209,7 @@ class Judgement:
             operation=self.codec.operation,
             inspection=self.inspection,
             body_bytes=self._body_bytes,
+            at_ns=at_ns,
         )
         return (AskPolicy(document),)
 

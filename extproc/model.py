@@ -274,6 +274,8 @@ class Inspection:
     """The api that the body is spoken in, where the path knew none (`codecs.recognised`)."""
     hides_findings: bool = False
     """Hits stand where they cannot be replaced (not UTF-8; UTF-16), or nobody could look for any."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Who says what stands at a finding's field (`places.PLACES`); a field that is not in here is `other`."""
 
 
 class Action(StrEnum):

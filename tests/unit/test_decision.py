@@ -70,6 +70,11 @@ FINDINGS = (
 )
 
 
+PLACES = {"/messages/0/content": "user", "/messages/1/content": "tool_result"}
+AT_NS = 1_798_761_599_999_999_999
+"""The last nanosecond of 2026 in UTC: `date -ud 2026-12-31T23:59:59 +%s`."""
+
+
 def built(**changes: Any) -> Any:
     arguments: dict[str, Any] = {
         "route": ROUTE,
@@ -77,8 +82,9 @@ def built(**changes: Any) -> Any:
         "call": Call("POST", "/v1/chat/completions", "api.openai.com", "application/json"),
         "api": "openai.chat",
         "operation": "chat",
-        "inspection": Inspection(FACTS, FINDINGS),
+        "inspection": Inspection(FACTS, FINDINGS, places=PLACES),
         "body_bytes": 1234,
+        "at_ns": AT_NS,
     }
     return json.loads(build_input(**(arguments | changes)))
 
@@ -91,6 +97,7 @@ def test_the_input_is_the_documented_document() -> None:
         "schema_version": 1,
         "phase": "request",
         "mode": "enforce",
+        "date": "2026-12-31",
         "route": {
             "name": "openai",
             "provider": "openai",
@@ -126,12 +133,23 @@ def test_the_input_is_the_documented_document() -> None:
             "body_bytes": 1234,
         },
         "findings": [
-            {"entity": "EMAIL_ADDRESS", "data_class": "pii", "count": 2},
-            {"entity": "US_SSN", "data_class": "pii", "count": 1},
+            {"entity": "EMAIL_ADDRESS", "data_class": "pii", "count": 2, "places": ["tool_result", "user"]},
+            {"entity": "US_SSN", "data_class": "pii", "count": 1, "places": ["tool_result"]},
         ],
         "findings_truncated": False,
         "uninspected_parts": [{"kind": "file"}, {"kind": "image", "media_type": "image/png"}],
     }
+
+
+def test_of_the_time_policy_learns_the_day_alone() -> None:
+    assert built(at_ns=0)["date"] == "1970-01-01"
+    assert built(at_ns=AT_NS + 1)["date"] == "2027-01-01"
+    assert built(at_ns=AT_NS) == built(at_ns=AT_NS - 86_399 * 10**9)
+    assert "date" not in built(at_ns=None)
+
+
+def test_a_finding_whose_place_nobody_knows_is_in_another_one() -> None:
+    assert [found["places"] for found in built(inspection=Inspection(FACTS, FINDINGS))["findings"]] == [["other"]] * 2
 
 
 def test_what_is_not_known_is_absent_not_null() -> None:
