@@ -108,6 +108,6 @@ def _inside(holder: Mapping[str, Any], name: str, place: str) -> str:
         if kind == "mcp_list_tools":
             return "tool_definition"
     role = holder.get("role")
-    if type(role) is str:
+    if type(role) is str and place != "system":  # Gemini's SDKs give system instructions the role of a user
         return _ROLES.get(role.lower(), "other")
     return _MEMBERS.get(plain, "other") if place == "other" else place

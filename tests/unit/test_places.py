@@ -106,6 +106,12 @@ BY_HAND: list[tuple[str, Any, str, str]] = [
     ),
     ("converse: a tool", {"toolConfig": {"tools": [{"name": "x"}]}}, "/toolConfig/tools/0/name", "tool_definition"),
     (
+        "gemini: system, as its SDKs send it",
+        {"systemInstruction": {"role": "user", "parts": [{"text": "x"}]}},
+        "/systemInstruction/parts/0/text",
+        "system",
+    ),
+    (
         "converse: a result",
         {"messages": [{"role": "user", "content": [{"toolResult": {"content": [{"text": "x"}]}}]}]},
         "/messages/0/content/0/toolResult/content/0/text",
