@@ -62,7 +62,10 @@ class Outcome:
     ) -> Closed:
         """The last frame: `status` is the `capture_status`, `facts` what the codec read from the response."""
         request_facts = judgement.inspection.facts
-        facts = facts if self.saw_request_facts else _with_input_estimate(facts, request_facts)
+        if not _was_read(judgement, request):
+            facts = _without_input_estimate(facts)
+        elif not self.saw_request_facts:
+            facts = _with_input_estimate(facts, request_facts)
         cost = price(
             judgement.route.provider,
             facts.model,
@@ -106,6 +109,21 @@ def _without_echoes(facts: ResponseFacts, inspection: Inspection) -> ResponseFac
     if WITHHELD_NAME in inspection.facts.tools:
         facts = replace(facts, tool_calls=(WITHHELD_NAME,) * len(facts.tool_calls))
     return facts
+
+
+def _was_read(judgement: Judgement, request: RequestTrack) -> bool:
+    """What came of the request was understood, so that its text was counted. Else it passed (in shadow), or went away
+    before it was whole."""
+    if not request.total_bytes or judgement.inspection.facts.text_bytes:
+        return True
+    return judgement.inspected and judgement.inspection.problem is None
+
+
+def _without_input_estimate(facts: ResponseFacts) -> ResponseFacts:
+    """Of text that nobody counted there is no estimate: not known, rather than nothing."""
+    usage = facts.usage
+    estimated = usage.source in (UsageSource.ESTIMATED, UsageSource.PARTIAL) and facts.said.input_tokens is None
+    return replace(facts, usage=replace(usage, input_tokens=None)) if estimated else facts
 
 
 def _with_input_estimate(facts: ResponseFacts, request: RequestFacts) -> ResponseFacts:

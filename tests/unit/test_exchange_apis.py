@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
+from extproc.codecs import CODECS
 from extproc.events import Inspected, RequestBody, ResponseBody, StreamClosed
-from extproc.model import Action, CaptureLevel, Finding, Inspection, Obligations, RequestFacts
+from extproc.model import Action, CaptureLevel, Finding, Inspection, Obligations, Problem, RequestFacts
 from tests.unit.exchange_driver import (
     ALLOW,
     DENY,
@@ -16,6 +19,7 @@ from tests.unit.exchange_driver import (
     drive,
     request_headers,
     response_headers,
+    surroundings,
 )
 
 BODY = b'{"model": "claude", "messages": []}'
@@ -89,6 +93,36 @@ def test_an_answer_too_large_to_be_read_again_passes_without_figures() -> None:
     d = _answered_before_it_was_inspected(padded[:-10], padded[-10:])
     assert d.closed.capture_status == "completed"
     assert d.closed.response_model is None
+
+
+TOLD = b'data: {"choices":[{"index":0,"delta":{"content":"12345678"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def _answered_in_shadow(inspection: Inspection, *, whole: bool = True) -> Driver:
+    """Eight bytes of text, and no usage."""
+    world = replace(surroundings(SHADOW), codec_for=lambda call: CODECS["openai.chat"])
+    d = drive(world, inspection=inspection).play(request_headers(SHADOW, observed=True), RequestBody(BODY, whole))
+    return d.play(response_headers(SHADOW, observed=True), ResponseBody(TOLD, True), StreamClosed())
+
+
+def test_text_that_was_counted_is_estimated() -> None:
+    d = _answered_in_shadow(Inspection(facts=RequestFacts(text_bytes=40)))
+    assert (d.closed.input_tokens, d.closed.output_tokens, d.closed.usage_source) == (10, 2, "estimated")
+
+
+@pytest.mark.parametrize(
+    ("problem", "whole"),
+    [
+        (Problem("body_too_large", "too large", 413), True),
+        (Problem("duplicate_key", "twice", 400), True),
+        (None, False),
+    ],
+    ids=["too large", "two readings", "answered before it was whole"],
+)
+def test_text_that_nobody_counted_is_not_estimated_as_nothing(problem: Problem | None, whole: bool) -> None:
+    d = _answered_in_shadow(Inspection(problem=problem), whole=whole)
+    assert d.closed.capture_status == "completed"
+    assert (d.closed.input_tokens, d.closed.output_tokens, d.closed.usage_source) == (None, 2, "estimated")
 
 
 def test_a_late_inspection_finds_an_exchange_that_has_ended() -> None:
