@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import detectors, exchange, policy
+from bench import codecs, detectors, exchange, policy
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,7 +31,13 @@ def main() -> int:
     print(decisions, flush=True)
     if not arguments.smoke:
         (RESULTS / "policy.md").write_text(policy.page(decisions, rounds, _when_and_where()), encoding="utf-8")
-    return 0 if arguments.smoke else detectors.main()
+    if arguments.smoke:
+        print(codecs.render(list(codecs.measure(1, sizes_mib=(1,)))), flush=True)
+        return 0
+    page = codecs.page(_when_and_where())
+    print(page, flush=True)
+    (RESULTS / "codecs.md").write_text(page, encoding="utf-8")
+    return detectors.main()
 
 
 def _when_and_where() -> str:

