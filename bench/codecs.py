@@ -192,9 +192,9 @@ def page(when_and_where: str) -> str:
     return f"""# What reading costs
 
 `make bench`, {when_and_where}.
-Medians of {ROUNDS} interleaved rounds. Ours: the request read strictly (duplicate keys refused), its facts, the response's
-usage and facts; each chunk of a stream is fed by itself. Bare orjson: `orjson.loads` of the same bytes in the same
-rounds, the floor to compare with. `bench/codec_bodies.py` makes the bodies.
+Medians of {ROUNDS} interleaved rounds. Ours: the request read strictly (duplicate keys refused), its facts, the
+response's usage and facts; each chunk of a stream is fed by itself. Bare orjson: `orjson.loads` of the same bytes in
+the same rounds, the floor to compare with. `bench/codec_bodies.py` makes the bodies.
 
 {render(list(measure(ROUNDS)))}
 
