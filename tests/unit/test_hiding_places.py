@@ -367,11 +367,56 @@ def test_a_key_that_differs_from_the_apis_in_case_only_is_refused_at_every_depth
     assert problem.code in ("ambiguous_key", "duplicate_key")
 
 
-def test_fallback_models_are_told_to_policy() -> None:
+@pytest.mark.parametrize(
+    ("path", "document", "names"),
+    [
+        ("/api/v1/chat/completions", {**CHAT, "models": ["a", "b"]}, ("a", "b")),
+        (
+            "/chat/completions",
+            {**CHAT, "fallbacks": ["a", {"model": "b", "messages": []}, {"m": ["c"]}]},
+            ("a", "b", "c"),
+        ),
+        ("/v1/chat/completions", {**CHAT, "providerOptions": {"gateway": {"models": ["a"]}}}, ("a",)),
+        ("/v1/completions", {"model": "m", "prompt": "x", "models": ["a"]}, ("a",)),
+        ("/v1/responses", {"model": "m", "input": "x", "fallbacks": ["a"]}, ("a",)),
+        ("/api/v1/messages", {**CHAT, "max_tokens": 1, "models": ["a"], "fallbacks": [{"model": "b"}]}, ("a", "b")),
+        (
+            "/v1/publishers/google/models/g:generateContent",
+            {"contents": [], "generationConfig": {"routing_config": {"manualMode": {"model_name": "models/a"}}}},
+            ("a",),
+        ),
+    ],
+)
+def test_whoever_may_answer_in_the_models_stead_is_told_to_policy(
+    path: str, document: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    call = Call("POST", path, "h")
+    assert codec_for(call).request(document, call).fallback_models == names
+
+
+@pytest.mark.parametrize("member", [{"models": ["a", 5]}, {"models": "a"}, {"fallbacks": [5]}, {"fallbacks": {"a": 1}}])
+def test_a_list_of_fallbacks_of_another_shape_is_refused(member: dict[str, Any]) -> None:
     call = Call("POST", "/api/v1/chat/completions", "openrouter.ai")
-    assert codec_for(call).request({**CHAT, "models": ["a", "b"]}, call).fallback_models == ("a", "b")
     with pytest.raises(ClientError):
-        codec_for(call).request({**CHAT, "models": ["a", 5]}, call)
+        codec_for(call).request({**CHAT, **member}, call)
+
+
+def test_what_else_is_searched_for_an_answer_counts_among_the_tools() -> None:
+    call = Call("POST", "/v1/chat/completions", "h")
+    options = {
+        "search_parameters": {"mode": "auto"},
+        "plugins": [{"id": "web"}],
+        "data_sources": [{"type": "azure_search", "parameters": {"endpoint": "https://example.org"}}],
+    }
+    assert codec_for(call).request({**CHAT, **options}, call).tools == ("web_search", "web", "azure_search")
+    assert codec_for(call).request({**CHAT, "search_parameters": {"mode": "off"}}, call).tools == ()
+
+
+def test_what_only_another_kind_of_model_reads_at_the_same_address_is_unread() -> None:
+    call = Call("POST", "/serving-endpoints/x/invocations", "h")
+    (part,) = codec_for(call).request({**CHAT, "input": [[15496, 995]]}, call).uninspected_parts
+    assert (part.kind, part.field) == ("unknown", "")
+    assert codec_for(call).request(CHAT, call).uninspected_parts == ()
 
 
 @pytest.mark.parametrize(

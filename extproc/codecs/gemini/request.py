@@ -15,6 +15,8 @@ from extproc.codecs.gemini.shapes import (
     FUNCTION,
     GENERATE,
     GENERATION_CONFIG,
+    MANUAL_MODE,
+    ROUTING_CONFIG,
     THINKING_CONFIG,
     TOOL,
     TOOL_CONFIG,
@@ -53,8 +55,11 @@ def read_request(document: Any, asked: Target) -> RequestFacts:
     read.text_bytes += text_size(body.raw("tools")) + text_size(body.raw("instances"))
     if body.text("cachedContent"):
         read.uninspected.add("reference", body.pointer("cachedContent"))
+    if "instances" in body:  # what models on Vertex AI that are not Google's own read: anything
+        read.uninspected.add("unknown", body.pointer("instances"))
     return RequestFacts(
         model=model or None,
+        fallback_models=_routed_models(config),
         stream=asked.method == STREAM_METHOD,
         max_output_tokens=config.integer("maxOutputTokens"),
         choices=config.integer("candidateCount", at_least=1) or 1,
@@ -67,6 +72,13 @@ def read_request(document: Any, asked: Target) -> RequestFacts:
         asks_stream_usage=True,
         parameters=_parameters(body, config),
     )
+
+
+def _routed_models(config: ProtoObject) -> tuple[str, ...]:
+    """The model that `routingConfig` names in the stead of the path's (Vertex AI reference, `RoutingConfig`)."""
+    manual = config.object("routingConfig", ROUTING_CONFIG).object("manualMode", MANUAL_MODE)
+    named = bare(manual.text("modelName") or "")
+    return (named,) if named else ()
 
 
 def _body(document: Any, asked: Target) -> tuple[ProtoObject, str]:

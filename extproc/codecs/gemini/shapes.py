@@ -38,6 +38,8 @@ GENERATION_CONFIG = shape(
     frequencyPenalty seed thinkingConfig mediaResolution speechConfig imageConfig routingConfig audioTimestamp
     enableEnhancedCivicAnswers enableAffectiveDialog modelSelectionConfig"""
 )
+ROUTING_CONFIG = shape("autoMode manualMode")
+MANUAL_MODE = shape("modelName")
 THINKING_CONFIG = shape("includeThoughts thinkingBudget thinkingLevel")
 EMBED = shape(
     """model content requests instances parameters taskType title outputDimensionality autoTruncate

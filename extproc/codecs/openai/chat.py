@@ -30,6 +30,9 @@ _PATH_ENDS = ("/chat/completions", "/agents/completions")
 _WATSONX_KEYS = frozenset({"model_id"})
 _WATSONX = re.compile(r".*/ml/v1/(?:deployments/[^/]+/)?text/chat(_stream)?")
 _INVOCATIONS = re.compile(r".*/serving-endpoints/[^/]+/invocations")
+_OTHER_INPUTS = frozenset({"input", "inputs", "instances", "dataframe_split", "dataframe_records", "prompt"})
+"""What models of other kinds read at the same address (Databricks REST reference, "Query a serving endpoint"): which of
+the two the one there reads, only its owner knows, and token ids and vectors are no text."""
 _RAW_PREDICT = re.compile(r".*/publishers/mistralai/models/[^/:]+:(rawPredict|streamRawPredict)")
 """Other publishers' models on Vertex AI have grammars of their own."""
 
@@ -55,6 +58,8 @@ class OpenAiChat(JsonCodec):
         if _is_invocation(call) and type(document) is dict and document.get("messages") is None:
             return RequestFacts(model=named, uninspected_parts=(UninspectedPart("unknown", ""),))
         facts = read_request(document)
+        if _is_invocation(call) and not _OTHER_INPUTS.isdisjoint(document):
+            facts = replace(facts, uninspected_parts=(*facts.uninspected_parts, UninspectedPart("unknown", "")))
         if (watsonx := _WATSONX.fullmatch(call.path)) is not None:
             return _read_watsonx(facts, document, named, is_streamed=watsonx[1] is not None)
         if named is None:

@@ -12,8 +12,8 @@ from extproc.steering import Steering
 
 KNOWN_KEYS = frozenset(
     """anthropic_beta anthropic_version cache_control container context_management fallbacks inference_geo max_tokens
-    mcp_servers messages metadata model output_config output_format service_tier speed stop_sequences stream system
-    temperature thinking thread tool_choice tools top_k top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+    mcp_servers messages metadata model models output_config output_format service_tier speed stop_sequences stream
+    system temperature thinking thread tool_choice tools top_k top_p""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
 _MESSAGE_KEYS = frozenset({"role", "content"})
 _BLOCK_KEYS = frozenset({"type", "source", "content"})
@@ -103,10 +103,12 @@ def read_request(document: Any) -> RequestFacts:
 
 
 def _fallback_models(body: Fields) -> tuple[str, ...]:
-    """Who answers when the model declines; the word `default` leaves that to the provider."""
-    if type(body.raw("fallbacks")) is str:
-        return ()
-    return tuple(name for _, fallback in body.objects("fallbacks") if (name := fallback.text("model")))
+    """Who answers when the model declines; the word `default` leaves that to the provider. OpenRouter takes a list of
+    names in this api, too."""
+    names = list(body.texts("models"))
+    if type(body.raw("fallbacks")) is not str:
+        names += [name for _, fallback in body.objects("fallbacks") if (name := fallback.text("model"))]
+    return tuple(names)
 
 
 def tool_names(body: Fields) -> tuple[str, ...]:

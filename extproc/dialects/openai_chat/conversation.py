@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind
+from extproc.dialects.openai_chat.request import SYSTEM_ROLES, media_kind, optional_tools
 from extproc.dialects.openai_chat.response import choice_number, reasoning_in_object, spoken
 from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, called_name, calls_in, legacy_call
 from extproc.framing import tolerant_json
@@ -49,8 +49,7 @@ def _tool_names(request: dict[str, Any]) -> Iterator[str]:
         yield called_name(tool) or as_name(tool.get("name")) or as_name(tool.get("type")) or "function"
     for function in map(as_object, as_list(request.get("functions"))):
         yield as_name(function.get("name")) or "function"
-    if request.get("web_search_options") is not None:
-        yield "web_search"
+    yield from map(as_name, optional_tools(request))
 
 
 def _request_message(message: dict[str, Any]) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from extproc.dialects.openai_chat.parameters import CHAT
@@ -11,10 +12,11 @@ from extproc.model import RequestFacts
 from extproc.shape import Fields, as_list, as_object, as_text, invalid, text_size
 
 KNOWN_KEYS = frozenset(
-    """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
-    metadata modalities model models n parallel_tool_calls plugins prediction presence_penalty prompt_cache_key provider
-    reasoning reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options
-    temperature tool_choice tools top_logprobs top_p user verbosity web_search_options""".split()  # noqa: SIM905 (a text reads better than one line for each word)
+    """audio data_sources fallbacks frequency_penalty function_call functions logit_bias logprobs max_completion_tokens
+    max_tokens messages metadata modalities model models n parallel_tool_calls plugins prediction presence_penalty
+    prompt_cache_key provider reasoning reasoning_effort response_format safety_identifier search_parameters seed
+    service_tier stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity
+    web_search_options""".split()  # noqa: SIM905 (a text reads better than one line for each word)
 )
 _MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "function_call", "audio", "images"})
 _PART_KEYS = frozenset(
@@ -71,7 +73,7 @@ def read_request(document: Any) -> RequestFacts:
             messages.text_bytes += text_size(extra)
     return RequestFacts(
         model=body.text("model"),
-        fallback_models=tuple(body.texts("models")),  # OpenRouter chooses from them when the first is not to be had
+        fallback_models=fallback_models(body),
         stream=stream,
         max_output_tokens=output_limit(body, "max_completion_tokens", "max_tokens"),
         choices=1 if choices is None else choices,
@@ -84,6 +86,23 @@ def read_request(document: Any) -> RequestFacts:
         asks_stream_usage=body.fields("stream_options").flag("include_usage"),
         parameters=CHAT.of(body.members),
     )
+
+
+def fallback_models(body: Fields) -> tuple[str, ...]:
+    """Who may answer in the model's stead, by the request's own word: `models` (OpenRouter), `fallbacks` (LiteLLM's
+    proxy: names, requests of their own, or lists of names by the name that they stand in for),
+    `providerOptions.gateway.models` (Vercel's gateway)."""
+    names = list(body.texts("models"))
+    for index, item in enumerate(body.listed("fallbacks")):
+        if type(item) is str:
+            names.append(item)
+            continue
+        fallback = Fields(item, body, ("fallbacks", index))
+        named = fallback.text("model")
+        names += [named] if named else [name for key, held in item.items() if held for name in fallback.texts(key)]
+    if as_object(as_object(body.raw("providerOptions")).get("gateway")).get("models") is not None:
+        names += body.fields("providerOptions").fields("gateway").texts("models")
+    return tuple(names)
 
 
 def output_limit(body: Fields, *keys: str) -> int | None:
@@ -104,9 +123,19 @@ def tool_names(body: Fields) -> tuple[str, ...]:
             named.refuse_lookalikes(_TOOL_KEYS)
         names.append((named.text("name") if named else None) or tool.text("name") or kind)
     names += [function.text("name") or "function" for _, function in body.objects("functions")]
-    if body.raw("web_search_options") is not None:
-        names.append("web_search")
-    return tuple(names)
+    return (*names, *optional_tools(body.members))
+
+
+def optional_tools(request: Mapping[str, Any]) -> Iterator[str]:
+    """What the provider searches for an answer because an option says so, named like the tools it runs itself: OpenAI's
+    `web_search_options`, xAI's `search_parameters` (which may say `off`), OpenRouter's `plugins`, Azure's
+    `data_sources`. Tolerant."""
+    live = request.get("search_parameters")
+    if request.get("web_search_options") is not None or (live is not None and as_object(live).get("mode") != "off"):
+        yield "web_search"
+    for key, naming, otherwise in (("plugins", "id", "plugin"), ("data_sources", "type", "data_source")):
+        for option in map(as_object, as_list(request.get(key))):
+            yield as_text(option.get(naming)) or otherwise
 
 
 def _plain_call_size(call: Any) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.dialects.openai_chat.parameters import COMPLETIONS
-from extproc.dialects.openai_chat.request import output_limit
+from extproc.dialects.openai_chat.request import fallback_models, output_limit
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts
 from extproc.model import RequestFacts
@@ -34,6 +34,7 @@ def read_request(document: Any, *, named: str | None) -> RequestFacts:
     choices = body.integer("n", at_least=1) or 1
     return RequestFacts(
         model=named or body.text("model"),
+        fallback_models=fallback_models(body),
         stream=body.flag("stream"),
         max_output_tokens=output_limit(body, "max_tokens"),
         choices=choices * max(count, 1),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from extproc.codecs.openai.responses.items import kind_of
+from extproc.dialects.openai_chat.request import fallback_models
 from extproc.framing.json_strings import escape
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import Parts, base64_part, url_part
@@ -99,7 +100,7 @@ def read_request(document: Any, *, named: str | None) -> RequestFacts:
         items.text_bytes += text_size(body.raw(key))
     return RequestFacts(
         model=named or body.text("model"),
-        fallback_models=tuple(body.texts("models")),  # OpenRouter
+        fallback_models=fallback_models(body),
         stream=body.flag("stream"),
         max_output_tokens=body.integer("max_output_tokens"),
         temperature=body.number("temperature"),
