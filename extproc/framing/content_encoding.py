@@ -33,6 +33,8 @@ ZSTD_WINDOW_LOG_MAX = 23
 """8 MiB, the most that RFC 9659 §3 allows a `zstd` body to ask of who reads it. Levels up to 19 keep to it."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_HEAD_BYTES = 5
+"""Of a `deflate` body: what zlib begins with, and what raw deflate begins with, of which one byte is the same."""
 
 
 class ContentDecoder(Protocol):
@@ -163,7 +165,8 @@ class _Inflate:
         self._is_gzip = is_gzip
         self._zlib: zlib._Decompress | None = None
         self._head = b""
-        """The first byte, while the second one is missing that tells the format."""
+        """The first bytes, while others are missing that tell the format."""
+        self._head_bytes = len(_GZIP_MAGIC) if is_gzip else _HEAD_BYTES
         self._members = 0
 
     def decode(self, data: bytes) -> bytes:
@@ -176,15 +179,19 @@ class _Inflate:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def flush(self) -> bytes:
+        pieces: list[bytes] = []
+        if self._head and not self._is_gzip:  # raw deflate may be that short
+            self._head_bytes = 1
+            self._inflate(b"", pieces)
         if self._head or (self._zlib is not None and not self._zlib.eof):
             raise _undecodable("it ends too early")
-        return b""
+        return b"".join(pieces)
 
     def _inflate(self, data: bytes, pieces: list[bytes]) -> bytes:
         """Inflate into `pieces`; gives what lies behind the end of a member."""
         if self._zlib is None or self._zlib.eof:
             data = self._head + data
-            if len(data) < len(_GZIP_MAGIC):
+            if len(data) < self._head_bytes:
                 self._head = data
                 return b""
             self._head = b""
@@ -207,6 +214,10 @@ class _Inflate:
         if self._members > 1:
             raise _undecodable("there is data after its end")
         is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0  # RFC 1950 §2.2
+        # To a server that takes `deflate` for raw, zlib's first byte begins a stored block, whose length follows twice
+        # (RFC 1951 §3.2.4): where it does, there are two bodies in one.
+        if is_zlib and int.from_bytes(data[1:3], "little") ^ int.from_bytes(data[3:5], "little") == 0xFFFF:
+            raise _undecodable("it is zlib and raw deflate at once")
         return zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
 
 

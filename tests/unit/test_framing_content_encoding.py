@@ -205,6 +205,34 @@ def test_a_bomb_takes_no_more_memory_than_is_allowed(encoding: str) -> None:
     assert peak_bytes < 4 << 20
 
 
+def _two_in_one() -> bytes:
+    """A body that is zlib of one text and, to who takes `deflate` for raw, another: zlib's two bytes are the beginning
+    of a stored block of raw deflate, whose length (0x9c) says where that one goes on."""
+    for_zlib = b"z" * 0xFF63
+    stored = b"\x78\x9c" + b"\x00" + b"\x63\xff" + b"\x9c\x00" + for_zlib
+    checksum = zlib.adler32(for_zlib).to_bytes(4, "big")
+    return stored + b"\x01\x00\x00\xff\xff" + checksum
+
+
+@pytest.mark.parametrize("step", [1, 3, 1_000_000])
+def test_a_deflate_body_with_two_readings_is_refused(step: int) -> None:
+    body = _two_in_one()
+    assert zlib.decompress(body) == b"z" * 0xFF63
+    assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(body[: 5 + 0x9C]) == b"\x9c\x00" + b"z" * (0x9C - 2)
+    pieces = (body[begin : begin + step] for begin in range(0, len(body), step))
+    with pytest.raises(ClientError) as refused:
+        list(map(decoder("deflate", bytes_max=1_000_000, ratio_max=1_000).decode, pieces))
+    assert refused.value.code == "undecodable_content"
+
+
+@pytest.mark.parametrize("text", [b"", b"a", b"ab"])
+def test_a_raw_deflate_body_of_a_few_bytes_is_read(text: bytes) -> None:
+    body = _raw_deflate(text)
+    assert len(body) <= 5
+    one = decoder("deflate", bytes_max=100, ratio_max=100)
+    assert b"".join((*(one.decode(body[at : at + 1]) for at in range(len(body))), one.flush())) == text
+
+
 @given(st.binary(max_size=80), st.sampled_from(["gzip", "deflate", "br", "zstd", "gzip, br"]))
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_bytes_give_bytes_or_a_typed_error(data: bytes, encoding: str) -> None:
