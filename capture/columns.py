@@ -216,6 +216,17 @@ FACTS: Final = (
             Column(
                 "uninspected_parts", pa.list_(_UNINSPECTED), "Parts that the detectors cannot read: images, files, …"
             ),
+            Column(
+                "findings_irreplaceable",
+                pa.bool_(),
+                "Something was found where it cannot be replaced: what policy would redact is denied.",
+            ),
+            Column(
+                "policy_input",
+                _TEXT,
+                "What policy was asked (docs/policy-input.md), canonical JSON without text of the prompt: what "
+                "`headgate policy replay` asks again. NULL when it was over 64 KiB.",
+            ),
             Column("capture_level", _TEXT, "How much text the decision let the archive keep."),
             Column("retention_class", _TEXT, "Which retention rule applies."),
             Column(
@@ -247,6 +258,11 @@ CONTENT: Final = (
             Column("request_content_encoding", _TEXT, "As the client sent it."),
             Column("response_content_type", _TEXT, "As the provider sent it."),
             Column("response_content_encoding", _TEXT, "The coding that `response_body` is still in; NULL: none."),
+            Column(
+                "request_hints",
+                _TEXT,
+                "Headers of a kept request that tell apis apart (`accept`, `anthropic-version`, …), a JSON object.",
+            ),
             Column("request_sha256", pa.binary(), "SHA-256 of the request body as it came."),
             Column("response_sha256", pa.binary(), "SHA-256 of the response body as it came."),
             Column("system_text", _TEXT, "System prompt."),

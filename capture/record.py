@@ -119,12 +119,18 @@ class Request(Frame, frozen=True, kw_only=True, tag="request"):
     """Code of why the body could not be judged as it came, e.g. `duplicate_key`."""
     findings: tuple[FindingRecord, ...] = ()
     findings_truncated: bool = False
+    findings_irreplaceable: bool = False
+    """Something was found where it cannot be replaced, or nobody could look: a decision to redact is a denial then."""
+    policy_input: bytes | None = None
+    """What policy was asked, canonical JSON; None when it was over `frames.POLICY_INPUT_BYTES_MAX`."""
     retention_class: str = "default"
     capture_level: str
 
     content_type: str | None = None
     content_encoding: str | None = None
     """As the client sent it. `body` is always without content coding when it could be decoded."""
+    hints: dict[str, str] = {}
+    """Headers that tell apis apart, where the body is kept: with them it can be read again as it was."""
     body: bytes | None = None
     body_bytes: int = 0
     """Bytes as they came, whatever is kept of them."""

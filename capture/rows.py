@@ -5,6 +5,7 @@ Whatever is missing stays NULL: a row never says more than its frames do.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -222,6 +223,8 @@ def _request_facts(request: Request) -> dict[str, Any]:
             for f in request.findings
         ],
         "findings_truncated": request.findings_truncated,
+        "findings_irreplaceable": request.findings_irreplaceable,
+        "policy_input": request.policy_input.decode() if request.policy_input is not None else None,
         "uninspected_parts": [_uninspected(part) for part in request.uninspected_parts],
         "capture_level": request.capture_level,
         "retention_class": request.retention_class,
@@ -319,6 +322,7 @@ def _content(read: Read, place: Place | None, limits: DeriveLimits) -> dict[str,
         row |= {
             "request_content_type": request.content_type,
             "request_content_encoding": request.content_encoding,
+            "request_hints": json.dumps(request.hints, sort_keys=True) if request.hints else None,
             "request_sha256": request.body_sha256,
             "finding_fields": [finding.field for finding in request.findings],
         }

@@ -27,6 +27,10 @@ _PATH_CHARS_MAX = 512
 _HEADER_CHARS_MAX = 256
 """A content type, a coding, an error's type is shorter; beyond, it is somebody's own text in the place of one."""
 _FINDINGS_LISTED_MAX = 1_000
+POLICY_INPUT_BYTES_MAX = 64 * 1024
+"""A larger policy input (thousands of tools) is not kept: what another policy says of its row cannot be told."""
+_UNKEPT_HINTS = frozenset({"mcp-session-id"})
+"""Whoever has it may speak in the session."""
 
 
 def opened(
@@ -89,8 +93,10 @@ def request(
     body_bytes: int,
     body_sha256: bytes | None,
     content_state: str,
+    policy_input: bytes | None = None,
 ) -> Request:
-    """The frame that follows the decision. `done` is what was done (`allow`, `redact`, `deny`)."""
+    """The frame that follows the decision. `done` is what was done (`allow`, `redact`, `deny`), `policy_input` what
+    was asked: it goes where no text may, so it must hold none."""
     facts = inspection.facts
     listed = inspection.findings[:_FINDINGS_LISTED_MAX]
     fields = storable_fields(inspection.findings)
@@ -126,10 +132,13 @@ def request(
         problem=inspection.problem.code if inspection.problem else None,
         findings=tuple(_finding(f, fields[f.field], decision, mode) for f in listed),
         findings_truncated=inspection.findings_truncated or len(inspection.findings) > _FINDINGS_LISTED_MAX,
+        findings_irreplaceable=inspection.hides_findings,
+        policy_input=policy_input if policy_input and len(policy_input) <= POLICY_INPUT_BYTES_MAX else None,
         retention_class=decision.obligations.retention_class,
         capture_level=decision.obligations.capture.value,
         content_type=_short(call.content_type),
         content_encoding=_short(call.content_encoding),
+        hints={name: value for name, value in call.hints.items() if name not in _UNKEPT_HINTS} if body else {},
         body=body,
         body_bytes=body_bytes,
         body_sha256=body_sha256,

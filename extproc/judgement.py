@@ -105,6 +105,8 @@ class Judgement:
         self._body_bytes = 0
         self._send_body = False
         self._body_sha256: bytes | None = None
+        self._document = b""
+        """What policy is asked."""
         self._decision: Decision | None = None
         self._denial: tuple[str, str, int] | None = None
         self._entity_sets: tuple[frozenset[str], ...] = ()
@@ -211,6 +213,7 @@ class Judgement:
             body_bytes=self._body_bytes,
             at_ns=at_ns,
         )
+        self._document = document
         return (AskPolicy(document),)
 
     def _decided(self, decision: Decision, at_ns: int) -> tuple[Effect, ...]:
@@ -288,6 +291,7 @@ class Judgement:
             decision=decision,
             done=done.value,
             would=self._would(decision),
+            policy_input=self._document,
             call=self.call,
             body=body,
             body_bytes=self._body_bytes,
