@@ -428,9 +428,11 @@ class Exchange:
         return (AwaitAccessLog(self._envoy_request_id),)
 
     def _on_envoy_logged(self, event: EnvoyLogged) -> tuple[Effect, ...]:
-        """The provider may have broken off before Envoy passed its head on: then Envoy answered the client itself."""
+        """The provider may have broken off before Envoy passed its head on: then Envoy answered the client itself, if
+        that was still there."""
         self._outcome.attempts = event.attempts or self._outcome.attempts
-        if event.http_status is not None and event.http_status != self._response.http_status:
+        left = event.ended_by == "client_aborted"
+        if not left and event.http_status is not None and event.http_status != self._response.http_status:
             self._outcome.answered_by = "envoy"
             self._response.http_status = event.http_status
         return self._end(event.ended_by or "aborted")

@@ -293,6 +293,12 @@ def test_a_providers_head_that_envoy_passed_on_is_the_providers() -> None:
     assert (d.closed.http_status, d.closed.answered_by) == (200, "upstream")
 
 
+def test_a_client_that_leaves_before_the_head_came_was_answered_by_nobody() -> None:
+    """Envoy logs the provider's status although it passed nothing on."""
+    d = drive(logged=EnvoyLogged("client_aborted", 1, 200)).play(*plain()[:2], StreamClosed())
+    assert (d.closed.http_status, d.closed.answered_by) == (None, None)
+
+
 def test_an_end_that_envoy_does_not_explain_is_just_aborted() -> None:
     d = drive(logged=EnvoyLogged(None)).play(*plain()[:3], StreamClosed())
     assert d.closed.capture_status == "aborted"
