@@ -233,7 +233,8 @@ def _refuse_other_types(content_type: str) -> None:
         charsets = [
             value.strip().strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"
         ]
-        if all(charset in ("utf-8", "utf8") for charset in charsets):
+        # A comma joins two headers, of which a server may go by either.
+        if all(charset in ("utf-8", "utf8") for charset in charsets) and "," not in content_type:
             return
     raise ClientError("unsupported_content_type", "this API takes content-type: application/json in UTF-8", 415)
 

@@ -31,8 +31,9 @@ def add_parsers(subparsers: Subparsers) -> None:
         "inspect",
         help="decode recorded exchanges into normalised JSON, one object per line",
         description="Decodes recorded exchanges: folders with request.json, request.body, response.json and "
-        "response.body (bodies may also stand inside of the JSON files), or the entries of a HAR file. `usage` is what the provider said, counted as OpenTelemetry "
-        "counts; `estimated_usage` fills its gaps. Exits with 1 when something is no recording.",
+        "response.body (bodies may also stand inside of the JSON files), or the entries of a HAR file. `usage` is what "
+        "the provider said, counted as OpenTelemetry counts; `estimated_usage` fills its gaps. Exits with 1 when "
+        "something is no recording.",
     )
     inspect.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a recording, a folder of them, or a .har file"
@@ -51,8 +52,18 @@ def run_inspect(arguments: argparse.Namespace) -> int:
             else:
                 name, why = item
                 row, found_fault = {"id": name, "unreadable": str(why)}, True
-            print(json.dumps(row, ensure_ascii=False, default=_plain))
+            print(_line(row))
     return 1 if found_fault else 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    """`row` as JSON, in its own letters unless it holds half a surrogate pair, which only an escape can say."""
+    line = json.dumps(row, ensure_ascii=False, default=_plain)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, default=_plain)
+    return line
 
 
 def describe(recorded: Recorded) -> dict[str, Any]:

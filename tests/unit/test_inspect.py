@@ -129,6 +129,15 @@ def test_a_har_entry_gives_the_same_as_the_folder(tmp_path: Path, capsys: pytest
     assert broken == {"id": "session#1", "unreadable": "the entry's request has no url"}
 
 
+def test_half_a_surrogate_pair_is_printed_as_its_escape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "cut \ud83d"}}]}
+    folder = _folder(
+        tmp_path / "one", request_json=REQUEST, request_body=ASKED, response_json=RESPONSE, response_body=answer
+    )
+    (seen,) = _inspect(capsys, folder)
+    assert seen["response_text"] == "cut \ud83d"
+
+
 def test_a_recording_of_the_wire_alone_is_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head = {"status": 200, "headers": {"Content-Encoding": "gzip"}}
     wire = gzip.compress(json.dumps(ANSWER).encode())

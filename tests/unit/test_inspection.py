@@ -82,7 +82,7 @@ def test_json_by_any_of_its_names_is_read(content_type: str | None) -> None:
     "content_type",
     ["text/plain", "application/jsonp", "application/json; charset=utf-16", "application/json, text/plain",
      "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "+json",
-     "application/json; charset=utf-8; charset=utf-7"],
+     "application/json; charset=utf-8; charset=utf-7", "application/json; x=y, multipart/form-data; boundary=z"],
 )  # fmt: skip
 def test_what_the_provider_might_not_take_for_json_is_a_problem(content_type: str) -> None:
     assert _problem(_chat(), content_type=content_type) == ("unsupported_content_type", 415)
