@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
+from extproc.answer import AnswerAccount
 from extproc.codec import ResponseDecoder
 from extproc.dialects.anthropic_messages.errors import error_reply, read_error
 from extproc.framing import tolerant_json
@@ -18,7 +19,7 @@ from extproc.framing.response_body import ResponseBody
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
 from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorFacts, ErrorReply, Message, Part, RequestFacts, ResponseFacts
+from extproc.model import NO_USAGE, Call, Conversation, ErrorReply, Message, Part, RequestFacts, Usage
 from extproc.shape import Fields, as_name, as_object, as_text, invalid
 
 _KNOWN_KEYS = frozenset(
@@ -72,17 +73,8 @@ class AnthropicComplete(JsonCodec):
         )
 
 
-class _CompletionAccount:
+class _CompletionAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
-
-    def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._stop_reason = ""
-        self._text_bytes = 0
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         body = as_object(tolerant_json.loads(event.data))
@@ -90,7 +82,7 @@ class _CompletionAccount:
             self._error = read_error(body)
             return
         self.take_document(body)
-        self.terminal = bool(self._stop_reason)
+        self.terminal = bool(self._finish_reason)
 
     def take_document(self, document: Any) -> None:
         body = as_object(document)
@@ -99,17 +91,8 @@ class _CompletionAccount:
             return
         self._model = as_name(body.get("model")) or self._model
         self._id = as_name(body.get("id")) or self._id
-        self._stop_reason = as_name(body.get("stop_reason")) or self._stop_reason
+        self._finish_reason = as_name(body.get("stop_reason")) or self._finish_reason
         self._text_bytes += utf8_size(as_text(body.get("completion")))
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
-
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            finish_reasons=(self._stop_reason,) if self._stop_reason else (),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return NO_USAGE  # it never tells any

@@ -16,39 +16,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.codecs.gemini.enumerations import block_reason, finish_reason
 from extproc.codecs.gemini.errors import MESSAGE_CHARS_MAX, read_error
 from extproc.codecs.gemini.usage import counts_something, normalised, service_tier
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts
+from extproc.model import ErrorFacts, Usage
 from extproc.shape import as_list, as_name, as_object, as_text, text_size
-from extproc.usage import verbatim
 
 CANDIDATES_MAX = 1_024
 """Candidates told apart; the api allows 8."""
-CALLS_MAX = 1_024
-"""Tool calls named in one response; further ones are not."""
 
 
-class GenerateAccount:
+class GenerateAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int, is_vertex: bool) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
+        super().__init__(status=status)
         self._is_vertex = is_vertex
-        self._model = ""
-        self._id = ""
-        self._text_bytes = 0
-        self._finish_reasons: dict[int, str] = {}
+        self._reasons: dict[int, str] = {}
         self._unfinished: set[int] = set()
-        self._calls: list[str] = []
-        self._usage: dict[str, Any] = {}
         self._usage_is_final = False
-        self._service_tier: str | None = None
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         if data := event.data.strip():
@@ -64,18 +54,11 @@ class GenerateAccount:
     def usage_is_final(self, *, complete: bool) -> bool:
         return self._usage_is_final or (complete and self.terminal)
 
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            finish_reasons=tuple(reason for _, reason in sorted(self._finish_reasons.items())),
-            said=normalised(self._usage),
-            provider_usage=verbatim(self._usage),
-            service_tier=self._service_tier,
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return normalised(self._usage)
+
+    def _finish_reasons(self) -> tuple[str, ...]:
+        return tuple(dict(sorted(self._reasons.items())).values())
 
     def _take(self, document: Any) -> None:
         for item in document if type(document) is list else (document,):
@@ -87,7 +70,7 @@ class GenerateAccount:
         for position, candidate in enumerate(as_list(response.get("candidates"))):
             if type(candidate) is dict:
                 self._take_candidate(candidate, position)
-        self.terminal = bool(self._finish_reasons) and not self._unfinished
+        self.terminal = bool(self._reasons) and not self._unfinished
         if (blocked := blocked_prompt(response)) is not None:
             self._error = blocked
             self.terminal = True
@@ -105,8 +88,8 @@ class GenerateAccount:
                 self._take_part(part)
         said_something = self._text_bytes > size_before or len(self._calls) > calls_before
         if reason := finish_reason(candidate.get("finishReason"), is_vertex=self._is_vertex):
-            if number in self._finish_reasons or len(self._finish_reasons) < CANDIDATES_MAX:
-                self._finish_reasons[number] = reason
+            if number in self._reasons or len(self._reasons) < CANDIDATES_MAX:
+                self._reasons[number] = reason
             self._unfinished.discard(number)
         elif said_something and len(self._unfinished) < CANDIDATES_MAX:
             self._unfinished.add(number)
@@ -115,8 +98,8 @@ class GenerateAccount:
         if type(text := part.get("text")) is str:
             self._text_bytes += utf8_size(text)
         if call := as_object(part.get("functionCall")):
-            if (name := as_name(call.get("name"))) and len(self._calls) < CALLS_MAX:
-                self._calls.append(name)  # without a name, a streamed call goes on, or ends
+            if name := as_name(call.get("name")):
+                self._name_call(name)  # without a name, a streamed call goes on, or ends
             self._text_bytes += text_size(call.get("args"))
             for piece in as_list(call.get("partialArgs")):
                 self._text_bytes += utf8_size(as_text(as_object(piece).get("stringValue")))

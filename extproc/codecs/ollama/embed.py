@@ -45,7 +45,8 @@ class OllamaEmbed(OllamaCodec):
 
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
-        return AccountingDecoder(OllamaAccount(), status=status, request=request, metering=Metering.NO_OUTPUT)
+        account = OllamaAccount(status=status)
+        return AccountingDecoder(account, status=status, request=request, metering=Metering.NO_OUTPUT)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         """What was given to read; the vectors stay in the stored body."""

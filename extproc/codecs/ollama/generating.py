@@ -17,7 +17,8 @@ from extproc.model import Call, Conversation, RequestFacts
 class _Generating(OllamaCodec):
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
-        return AccountingDecoder(OllamaAccount(), status=status, request=request, stream_format=StreamFormat.NDJSON)
+        account = OllamaAccount(status=status)
+        return AccountingDecoder(account, status=status, request=request, stream_format=StreamFormat.NDJSON)
 
 
 class OllamaChat(_Generating):

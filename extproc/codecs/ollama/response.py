@@ -12,29 +12,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.codecs.ollama.shared import figures, read_error, usage_of
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts
+from extproc.model import Usage
 from extproc.shape import as_list, as_name, as_object, as_text, json_text
-from extproc.usage import verbatim
-
-CALLS_MAX = 1_024
-"""Calls whose names are kept."""
 
 
-class OllamaAccount:
+class OllamaAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
-
-    def __init__(self) -> None:
-        self.terminal = False
-        self._model = ""
-        self._finish_reason = ""
-        self._calls: list[str] = []
-        self._text_bytes = 0
-        self._figures: dict[str, Any] = {}
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         self._take(as_object(tolerant_json.loads(event.data)))
@@ -42,19 +30,8 @@ class OllamaAccount:
     def take_document(self, document: Any) -> None:
         self._take(as_object(document))
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
-
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            finish_reasons=(self._finish_reason,) if self._finish_reason else (),
-            said=usage_of(self._figures),
-            provider_usage=verbatim(self._figures),
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return usage_of(self._usage)
 
     def _take(self, line: dict[str, Any]) -> None:
         self._model = as_name(line.get("model")) or self._model
@@ -66,12 +43,12 @@ class OllamaAccount:
             self._text_bytes += utf8_size(as_text(text))
         for call in as_list(message.get("tool_calls")) + as_list(line.get("tool_calls")):
             called = as_object(as_object(call).get("function"))
-            if (name := as_name(called.get("name"))) and len(self._calls) < CALLS_MAX:
-                self._calls.append(name)
+            if name := as_name(called.get("name")):
+                self._name_call(name)
             if (arguments := called.get("arguments")) is not None:
                 self._text_bytes += utf8_size(json_text(arguments))
         self._finish_reason = as_name(line.get("done_reason")) or self._finish_reason
         if said := figures(line):
-            self._figures = said
+            self._usage = said
         if line.get("done") is True:
             self.terminal = True

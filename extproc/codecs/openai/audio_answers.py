@@ -19,14 +19,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
+from extproc.answer import AnswerAccount
 from extproc.codecs.openai.results import read_usage
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts
+from extproc.model import ResponseFacts, Usage
 from extproc.shape import as_list, as_name, as_object, as_text
-from extproc.usage import verbatim
 
 HEAD_BYTES = 32
 """So many bytes tell JSON and events from the rest."""
@@ -61,17 +61,11 @@ def whole_text(document: dict[str, Any]) -> str:
     return "" if kind and kind not in _ENDS else as_text(document.get("text"))
 
 
-class AudioAccount:
+class AudioAccount(AnswerAccount):
     """An `extproc.accounting.Account`, which can also be told of bytes that are neither JSON nor events."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._text_bytes = 0
-        self._usage: dict[str, Any] = {}
-        self._error: ErrorFacts | None = None
+        super().__init__(status=status)
         self._is_cut = False
 
     def take_event(self, event: StreamEvent) -> None:
@@ -101,19 +95,11 @@ class AudioAccount:
         self.terminal = complete
         self._is_cut = not complete
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
+    def _said(self) -> Usage:
+        return read_usage(self._usage)
 
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            said=read_usage(self._usage),
-            provider_usage=verbatim(self._usage),
-            text_bytes=self._text_bytes,
-            error=self._error,
-            warnings=("truncated",) if self._is_cut else (),
-        )
+    def _warnings(self) -> tuple[str, ...]:
+        return ("truncated",) if self._is_cut else ()
 
     def _take(self, document: dict[str, Any]) -> None:
         self._model = as_name(document.get("model")) or self._model

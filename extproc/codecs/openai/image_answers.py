@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.codecs.openai.results import read_usage
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.framing import tolerant_json
@@ -22,25 +23,15 @@ from extproc.framing.response_body import ResponseBody
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
 from extproc.media import media_type_or_none
-from extproc.model import ErrorFacts, Part, ResponseFacts, Usage
+from extproc.model import Part, Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text
-from extproc.usage import verbatim
 
 _COMPLETED = ".completed"
 _DONE = b"[DONE]"
 
 
-class ImageAccount:
+class ImageAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
-
-    def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._text_bytes = 0
-        self._usage: dict[str, Any] = {}
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
@@ -57,18 +48,8 @@ class ImageAccount:
         if self._error is None and not self._succeeded:
             self._error = read_error(document)
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
-
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            said=_read_usage(self._usage),
-            provider_usage=verbatim(self._usage),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return _read_usage(self._usage)
 
     def _take(self, document: dict[str, Any]) -> None:
         self._model = as_name(document.get("model")) or self._model

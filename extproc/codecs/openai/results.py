@@ -14,25 +14,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
-from extproc.model import ErrorFacts, ResponseFacts, Usage
+from extproc.model import NO_USAGE, Usage
 from extproc.shape import as_count, as_name, as_object
-from extproc.usage import verbatim
 
 
-class ResultAccount:
+class ResultAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._usage: dict[str, Any] = {}
-        self._said = Usage()
-        self._error: ErrorFacts | None = None
+        super().__init__(status=status)
+        self._figures = NO_USAGE
 
     def take_event(self, event: StreamEvent) -> None:
         """These apis do not stream: an event can only say what went wrong."""
@@ -46,21 +41,12 @@ class ResultAccount:
         self._id = as_name(body.get("id")) or as_name(body.get("request_id"))
         usage, meta = as_object(body.get("usage")), as_object(body.get("meta"))
         self._usage = usage or meta
-        self._said = read_usage(usage) if usage else _billed(meta)
+        self._figures = read_usage(usage) if usage else _billed(meta)
         if body.get("error") or (not self._succeeded and document):
             self._error = read_error(document)
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
-
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            said=self._said,
-            provider_usage=verbatim(self._usage),
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return self._figures
 
 
 def read_usage(usage: dict[str, Any]) -> Usage:

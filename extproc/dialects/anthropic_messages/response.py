@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.dialects.anthropic_messages.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts, Usage
+from extproc.model import Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import verbatim
-
-CALLS_MAX = 1_024
-"""Tool calls named in one response; further ones are not."""
 
 _INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _FAST = "fast"
@@ -28,23 +25,14 @@ _COUNT_KEYS = (*_INPUT_KEYS, "output_tokens")
 _DELTA_TEXT_KEYS = ("text", "partial_json", "thinking", "content")
 
 
-class MessageAccount:
+class MessageAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._text_bytes = 0
-        self._stop_reason = ""
-        self._calls: list[str] = []
-        self._usage: dict[str, int] = {}
-        self._provider_usage: dict[str, Any] = {}
+        super().__init__(status=status)
+        self._counts: dict[str, int] = {}
         self._usage_is_final = False
         self._bills_beyond = False
-        self._service_tier = ""
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         body = as_object(tolerant_json.loads(event.data))
@@ -59,7 +47,7 @@ class MessageAccount:
             case "content_block_start":
                 self._take_block(as_object(body.get("content_block")))
             case "message_delta":
-                self._stop_reason = as_name(as_object(body.get("delta")).get("stop_reason")) or self._stop_reason
+                self._finish_reason = as_name(as_object(body.get("delta")).get("stop_reason")) or self._finish_reason
                 self._take_usage(as_object(body.get("usage")))
                 self._usage_is_final = True
             case "message_stop":
@@ -75,30 +63,19 @@ class MessageAccount:
         if body.get("type") == "error" or body.get("error") or not self._succeeded:
             self._error = read_error(body)
         self._take_message(body)
-        self._usage_is_final = bool(self._usage)
+        self._usage_is_final = bool(self._counts)
 
     def usage_is_final(self, *, complete: bool) -> bool:
         del complete  # a stream says the last of output in message_delta: without that it was cut, however it ended
         return self._usage_is_final
 
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            finish_reasons=(self._stop_reason,) if self._stop_reason else (),
-            said=self._said(),
-            provider_usage=verbatim(self._provider_usage),
-            service_tier=self._service_tier or None,
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-            warnings=("usage_beyond_total",) if self._bills_beyond else (),
-        )
+    def _warnings(self) -> tuple[str, ...]:
+        return ("usage_beyond_total",) if self._bills_beyond else ()
 
     def _take_message(self, message: dict[str, Any]) -> None:
         self._model = as_name(message.get("model"))
         self._id = as_name(message.get("id"))
-        self._stop_reason = as_name(message.get("stop_reason"))
+        self._finish_reason = as_name(message.get("stop_reason"))
         for block in as_list(message.get("content")):
             self._take_block(as_object(block))
         self._take_usage(as_object(message.get("usage")))
@@ -110,18 +87,17 @@ class MessageAccount:
         elif kind == "fallback":  # from here on another model speaks
             self._model = as_name(as_object(block.get("to")).get("model")) or self._model
         elif kind.endswith("tool_use"):
-            if len(self._calls) < CALLS_MAX:
-                self._calls.append(as_name(block.get("name")))
+            self._name_call(as_name(block.get("name")))
             if given := block.get("input"):
                 self._text_bytes += text_size(given)
 
     def _take_usage(self, usage: dict[str, Any]) -> None:
-        self._provider_usage = usage or self._provider_usage
+        self._usage = usage or self._usage
         tier = _FAST if usage.get("speed") == _FAST else as_name(usage.get("service_tier"))
         self._service_tier = tier or self._service_tier
         counts = {key: count for key in _INPUT_KEYS if (count := as_count(usage.get(key))) is not None}
-        if any(counts.values()) or not any(self._usage.get(key) for key in _INPUT_KEYS):
-            self._usage |= counts
+        if any(counts.values()) or not any(self._counts.get(key) for key in _INPUT_KEYS):
+            self._counts |= counts
         for name, value in (
             ("output_tokens", usage.get("output_tokens")),
             ("thinking_tokens", as_object(usage.get("output_tokens_details")).get("thinking_tokens")),
@@ -129,13 +105,13 @@ class MessageAccount:
             ("web_searches", as_object(usage.get("server_tool_use")).get("web_search_requests")),
         ):
             if (count := as_count(value)) is not None:
-                self._usage[name] = count
+                self._counts[name] = count
         if iterations := as_list(usage.get("iterations")):
-            self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._usage])
+            self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._counts])
 
     def _said(self) -> Usage:
         """The api's `input_tokens` is what was neither read from nor written to the cache; OTel's includes these."""
-        usage = self._usage
+        usage = self._counts
         cache_read = usage.get("cache_read_input_tokens")
         cache_creation = usage.get("cache_creation_input_tokens")
         uncached = usage.get("input_tokens")

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.dialects.converse.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts, Usage
+from extproc.model import Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import verbatim
-
-CALLS_MAX = 1_024
-"""Tool calls named in one response; further ones are not."""
 
 _EXCEPTION = "Exception"
 _OPTIMIZED = "optimized"
@@ -41,20 +38,13 @@ def event_of(event: StreamEvent) -> tuple[str, dict[str, Any]]:
     return next(((member, value) for member, value in body.items() if type(value) is dict), ("", body))
 
 
-class ConverseAccount:
+class ConverseAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
+        super().__init__(status=status)
         self._status = status
-        self._model = ""
-        self._text_bytes = 0
-        self._stop_reason = ""
-        self._calls: list[str] = []
-        self._usage: dict[str, Any] = {}
         self._usage_is_final = False
-        self._service_tier = ""
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         kind, body = event_of(event)
@@ -67,11 +57,11 @@ class ConverseAccount:
             case "contentBlockStart":
                 self._take_call(as_object(as_object(body.get("start")).get("toolUse")))
             case "messageStop":
-                self._stop_reason = as_name(body.get("stopReason"))
+                self._finish_reason = as_name(body.get("stopReason"))
                 self.terminal = self._usage_is_final
             case "metadata":
                 self._take_end(body)
-                self.terminal = bool(self._stop_reason)
+                self.terminal = bool(self._finish_reason)
 
     def take_document(self, document: Any) -> None:
         body = as_object(document)
@@ -79,27 +69,17 @@ class ConverseAccount:
         for block in map(as_object, as_list(message.get("content"))):
             self._text_bytes += generated_size(block)
             self._take_call(as_object(block.get("toolUse")))
-        self._stop_reason = as_name(body.get("stopReason"))
+        self._finish_reason = as_name(body.get("stopReason"))
         self._take_end(body)
-        failed = not 200 <= self._status < 300
-        if failed or (not message and (body.keys() & {"message", "Message", "__type", "Output"})):
+        if not self._succeeded or (not message and (body.keys() & {"message", "Message", "__type", "Output"})):
             self._error = read_error(body, status=self._status)
 
     def usage_is_final(self, *, complete: bool) -> bool:
         del complete  # only `metadata` has figures: without it there are none, however the stream ended
         return self._usage_is_final
 
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            finish_reasons=(self._stop_reason,) if self._stop_reason else (),
-            said=normalised(self._usage),
-            provider_usage=verbatim(self._usage),
-            service_tier=self._service_tier or None,
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return normalised(self._usage)
 
     def _take_delta(self, delta: dict[str, Any]) -> None:
         self._text_bytes += utf8_size(as_text(delta.get("text")))
@@ -107,8 +87,8 @@ class ConverseAccount:
         self._text_bytes += utf8_size(as_text(as_object(delta.get("reasoningContent")).get("text")))
 
     def _take_call(self, call: dict[str, Any]) -> None:
-        if call and len(self._calls) < CALLS_MAX:
-            self._calls.append(as_name(call.get("name")))
+        if call:
+            self._name_call(as_name(call.get("name")))
 
     def _take_end(self, body: dict[str, Any]) -> None:
         """Usage, tier and router's choice: members of a document, or of the event `metadata`."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.dialects.openai_chat.errors import read_error
 from extproc.dialects.openai_chat.tool_calls import CallSlots, called_arguments, calls_in, legacy_call
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts, Usage
+from extproc.model import ResponseFacts, Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import verbatim
 
 DONE = b"[DONE]"
 CHOICES_MAX = 1_024
@@ -31,22 +31,16 @@ _USAGE_KEYS = frozenset(
 """What `normalised` reads. Some chunks say null of what an earlier one said, so these are kept until said anew."""
 
 
-class ChatAccount:
+class ChatAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self.text_bytes = 0
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
-        self._finish_reasons: dict[int, str] = {}
-        self._calls = CallSlots()
-        self._usage: dict[str, Any] = {}
-        self._provider_usage: dict[str, Any] = {}
+        super().__init__(status=status)
+        self._reasons: dict[int, str] = {}
+        self._slots = CallSlots()
+        self._figures: dict[str, Any] = {}
+        """Of all usage objects, each as it was said last."""
         self._usage_is_final = False
-        self._service_tier = ""
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
@@ -72,17 +66,14 @@ class ChatAccount:
         return complete or self._usage_is_final
 
     def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            finish_reasons=tuple(dict(sorted(self._finish_reasons.items())).values()),
-            said=normalised(self._usage),
-            provider_usage=verbatim(self._provider_usage),
-            service_tier=self._service_tier or None,
-            tool_calls=tuple(filter(None, self._calls.names)),
-            text_bytes=self.text_bytes,
-            error=self._error,
-        )
+        self._calls = list(filter(None, self._slots.names))
+        return super().facts()
+
+    def _said(self) -> Usage:
+        return normalised(self._figures)
+
+    def _finish_reasons(self) -> tuple[str, ...]:
+        return tuple(dict(sorted(self._reasons.items())).values())
 
     def take_chunk(self, chunk: dict[str, Any]) -> None:
         """A chunk of a stream, or the one document."""
@@ -99,11 +90,11 @@ class ChatAccount:
                 if choice.get("error") and self._error is None:
                     self._error = read_error(choice)
         if usage := usage or as_object(as_object(chunk.get("x_groq")).get("usage")):
-            self._provider_usage = usage
+            self._usage = usage
             for key, value in usage.items():
                 if key in _USAGE_KEYS and value is not None:
-                    self._usage[key] = value
-            self._usage_is_final = bool(self._finish_reasons)
+                    self._figures[key] = value
+            self._usage_is_final = bool(self._reasons)
         if chunk.get("error"):
             self._error = read_error(chunk)
 
@@ -111,16 +102,16 @@ class ChatAccount:
         said = spoken(choice)
         number = choice_number(choice, place)
         reason = as_name(choice.get("finish_reason"))
-        if reason and (number in self._finish_reasons or len(self._finish_reasons) < CHOICES_MAX):
-            self._finish_reasons[number] = reason
-        self.text_bytes += said_bytes(said)
+        if reason and (number in self._reasons or len(self._reasons) < CHOICES_MAX):
+            self._reasons[number] = reason
+        self._text_bytes += said_bytes(said)
         if said.get("tool_calls"):
             for call in calls_in(said):
-                self._calls.number(number, call)
-                self.text_bytes += utf8_size(called_arguments(call))
+                self._slots.number(number, call)
+                self._text_bytes += utf8_size(called_arguments(call))
         if legacy := legacy_call(said):
-            self._calls.number(number, legacy)
-            self.text_bytes += utf8_size(called_arguments(legacy))
+            self._slots.number(number, legacy)
+            self._text_bytes += utf8_size(called_arguments(legacy))
 
 
 def spoken(choice: dict[str, Any]) -> dict[str, Any]:

@@ -10,33 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.codecs.cohere.errors import ERROR, is_error, read_error, stream_error
 from extproc.codecs.cohere.usage import normalised
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts
+from extproc.model import Usage
 from extproc.shape import as_list, as_name, as_object, as_text
-from extproc.usage import verbatim
 
-CALLS_MAX = 1_024
-"""Tool calls named in one response; further ones are not."""
 _DONE = b"[DONE]"
 _TEXT_KEYS = ("text", "thinking")
 
 
-class ChatAccount:
+class ChatAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
-
-    def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._id = ""
-        self._finish_reason = ""
-        self._text_bytes = 0
-        self._calls: list[str] = []
-        self._usage: dict[str, Any] = {}
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
@@ -68,19 +56,8 @@ class ChatAccount:
         self._take_message(as_object(answer.get("message")))
         self._take_end(answer)
 
-    def usage_is_final(self, *, complete: bool) -> bool:
-        return complete or self.terminal
-
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            response_id=self._id or None,
-            finish_reasons=(self._finish_reason,) if self._finish_reason else (),
-            said=normalised(self._usage),
-            provider_usage=verbatim(self._usage),
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return normalised(self._usage)
 
     def _take_end(self, told: dict[str, Any]) -> None:
         self._finish_reason = as_name(told.get("finish_reason"))
@@ -95,8 +72,8 @@ class ChatAccount:
         for call in called(message):
             function = as_object(call.get("function"))
             self._text_bytes += utf8_size(as_text(function.get("arguments")))
-            if (name := as_name(function.get("name"))) and len(self._calls) < CALLS_MAX:
-                self._calls.append(name)
+            if name := as_name(function.get("name")):
+                self._name_call(name)
 
     def _take_content(self, message: dict[str, Any]) -> None:
         content = message.get("content")

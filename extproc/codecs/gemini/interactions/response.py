@@ -10,40 +10,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from extproc.answer import AnswerAccount
 from extproc.codecs.gemini.errors import read_error
 from extproc.codecs.gemini.interactions.items import FUNCTION_CALL, is_call
 from extproc.codecs.gemini.usage import of_modality
 from extproc.framing import tolerant_json
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.model import ErrorFacts, ResponseFacts, Usage
+from extproc.model import Usage
 from extproc.shape import as_count, as_list, as_name, as_object, as_text, text_size
-from extproc.usage import verbatim
 
 DONE = b"[DONE]"
-CALLS_MAX = 1_024
-"""Tool calls named in one response; further ones are not."""
 
 _GOES_ON = frozenset({"", "in_progress", "queued"})
 _LAST_EVENTS = frozenset({"interaction.completed", "interaction.complete"})
 
 
-class InteractionAccount:
+class InteractionAccount(AnswerAccount):
     """An `extproc.accounting.Account`."""
 
     def __init__(self, *, status: int) -> None:
-        self.terminal = False
-        self._succeeded = 200 <= status < 300
-        self._model = ""
-        self._id = ""
+        super().__init__(status=status)
         self._status = ""
-        self._text_bytes = 0
-        self._calls: list[str] = []
         self._called_at: int | None = None
         """Index of the last call that was named."""
-        self._usage: dict[str, Any] = {}
-        self._service_tier = ""
-        self._error: ErrorFacts | None = None
 
     def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
@@ -75,18 +65,11 @@ class InteractionAccount:
         del complete
         return self.terminal
 
-    def facts(self) -> ResponseFacts:
-        return ResponseFacts(
-            model=self._model or None,
-            response_id=self._id or None,
-            finish_reasons=() if self._status in _GOES_ON else (self._status,),
-            said=normalised(self._usage),
-            provider_usage=verbatim(self._usage),
-            service_tier=self._service_tier or None,
-            tool_calls=tuple(self._calls),
-            text_bytes=self._text_bytes,
-            error=self._error,
-        )
+    def _said(self) -> Usage:
+        return normalised(self._usage)
+
+    def _finish_reasons(self) -> tuple[str, ...]:
+        return () if self._status in _GOES_ON else (self._status,)
 
     def _take_interaction(self, interaction: dict[str, Any]) -> None:
         self._model = as_name(interaction.get("model")) or as_name(interaction.get("agent")) or self._model
@@ -112,8 +95,8 @@ class InteractionAccount:
             self._text_bytes += text_size(item.get("arguments"))
         if kind == FUNCTION_CALL and (name := as_name(item.get("name"))):
             number = index if type(index) is int else -1
-            if self._called_at != number and len(self._calls) < CALLS_MAX:
-                self._calls.append(name)
+            if self._called_at != number:
+                self._name_call(name)
             self._called_at = number
         for inner in (item.get("content"), item.get("summary")):
             for held in inner if type(inner) is list else (inner,):

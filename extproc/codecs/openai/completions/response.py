@@ -19,8 +19,8 @@ class CompletionAccount(ChatAccount):
 
     def take_chunk(self, chunk: dict[str, Any]) -> None:
         super().take_chunk(chunk)
-        self.text_bytes += utf8_size(as_text(chunk.get("value")))
+        self._text_bytes += utf8_size(as_text(chunk.get("value")))
 
     def take_choice(self, choice: dict[str, Any], place: int) -> None:
         super().take_choice(choice, place)
-        self.text_bytes += utf8_size(as_text(choice.get("text")))
+        self._text_bytes += utf8_size(as_text(choice.get("text")))
