@@ -22,6 +22,8 @@ from extproc.errors import DependencyError, OperatorError
 COVERAGE_PERCENT_MIN: Final = 95
 OPA_SECONDS_MAX: Final = 120
 """Longest run of opa; then it is killed and the command fails."""
+TEST_TIMEOUT: Final = "--timeout=60s"
+"""Of one test: with opa's own 5 s a test over many requests fails on a busy machine."""
 REVISION_CHARS: Final = 16
 TESTS: Final = "*_test.rego"
 _POLICY_SUFFIXES: Final = (".rego", ".json", ".yaml", ".yml")
@@ -48,12 +50,14 @@ def find_opa(opa: Path | None = None) -> Path:
 def test(folder: Path, opa: Path | None = None) -> int:  # noqa: PT028 (the command's name, no pytest test)
     """Run the folder's Rego tests; failures are printed. Returns 0, or 1 for a failed test or too little coverage."""
     _must_be_policy(folder)
-    tested = _run(opa, ["test", "--bundle", "--format=pretty", "."], folder)
+    tested = _run(opa, ["test", "--bundle", TEST_TIMEOUT, "--format=pretty", "."], folder)
     if tested != 0:
         return 1
     # With --threshold opa prints the whole coverage report: only what is missing is worth reading.
     covered = _output(
-        opa, ["test", "--bundle", "--coverage", "--format=json", f"--threshold={COVERAGE_PERCENT_MIN}", "."], folder
+        opa,
+        ["test", "--bundle", TEST_TIMEOUT, "--coverage", "--format=json", f"--threshold={COVERAGE_PERCENT_MIN}", "."],
+        folder,
     )
     if covered.returncode != 0:
         print(f"policy: test coverage is below {COVERAGE_PERCENT_MIN} %", file=sys.stderr)
