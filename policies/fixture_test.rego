@@ -9,6 +9,7 @@ request := {
 	"schema_version": 1,
 	"phase": "request",
 	"mode": "enforce",
+	"date": "2026-11-21",
 	"route": {
 		"name": "openai",
 		"provider": "openai",
@@ -19,6 +20,7 @@ request := {
 	"principal": {
 		"team": "blue",
 		"project": "website",
+		"environment": "production",
 		"caller": "website-prod",
 		"source": "api_key",
 		"attributed": true,
@@ -33,6 +35,7 @@ request := {
 		"stream": false,
 		"max_output_tokens": 100,
 		"choices": 1,
+		"temperature": 0.5,
 		"tools": [],
 		"message_count": 1,
 		"has_system_text": false,
@@ -89,4 +92,12 @@ opaque(method, path) := patched([
 
 # METADATA
 # description: Findings of the shape that extproc sends.
-finding(entity, data_class) := {"entity": entity, "data_class": data_class, "count": 1}
+finding(entity, data_class) := {"entity": entity, "data_class": data_class, "count": 1, "places": ["user"]}
+
+# METADATA
+# description: Values of every type that JSON has, none of which is a name or a list of names.
+strange := [null, false, true, 5, {"a": 1}, [[]], [5], ""]
+
+# METADATA
+# description: The settings of team `blue` with these laid over them.
+blue(over) := object.union(settings, {"teams": {"blue": over}})

@@ -1,15 +1,17 @@
 # METADATA
 # title: The decision
 # description: |
-#   Asks every rule under rules/, with no registration, and joins their verdicts: deny over redact over allow, among the
-#   rules that bind; rules in shadow only leave their reason. Always defined: an input of an unknown contract and a
+#   Asks every rule under rules/, with no registration, and joins their verdicts: deny over redact over allow, among
+#   the rules that bind; rules in shadow only leave their reason. Always defined: an input of an unknown contract and a
 #   bundle without rules are denied.
 # scope: package
 # authors:
 #   - Headgate
 package headgate.main
 
-import data.headgate.lib.team
+import data.headgate.lib.exceptions
+import data.headgate.lib.handling
+import data.headgate.lib.obligations
 
 # METADATA
 # description: What extproc asks for (docs/decisions/001-contracts-of-the-spine.md).
@@ -22,14 +24,14 @@ decision := {
 	"reasons": _reasons,
 	"redact": _redact,
 	"mask": _mask,
-	"obligations": {"capture": _capture, "retention_class": _retention_class},
+	"obligations": {"capture": obligations.capture, "retention_class": obligations.retention_class},
 }
 
 _rules := {[category, rule] | some category, rule; data.headgate.rules[category][rule].verdicts}
 
 _verdicts := _rule_verdicts | _contract_verdicts
 
-_rule_verdicts contains verdict if {
+_rule_verdicts contains exceptions.applied(verdict) if {
 	some category, rule
 	some verdict in data.headgate.rules[category][rule].verdicts
 }
@@ -72,21 +74,14 @@ _reasons := [object.remove(verdict, ["entities"]) | some verdict in _verdicts]
 
 _redact := sort({entity | some verdict in _binding; some entity in verdict.entities})
 
-# Kept out of the archive: all that was found of a class that the team may not use freely, and secrets always.
+# Kept out of the archive: all that was found of a class that the team may not use freely, and secrets always. An
+# attempt to steer the model is nobody's data, and whoever looks into it needs to read it.
 _mask := sort({finding.entity | some finding in input.findings; _masked(finding)})
 
 _masked(finding) if finding.data_class == "secret"
 
-_masked(finding) if not _allowed_class(finding.data_class)
+_masked(finding) if not _free(finding)
 
-default _allowed_class(_) := false
+_free(finding) if handling.of(finding.data_class) == "allow"
 
-_allowed_class(data_class) if team.settings.data_classes[data_class] == "allow"
-
-default _capture := "metadata"
-
-_capture := team.settings.capture if team.settings.capture in {"full", "redacted", "metadata"}
-
-default _retention_class := "default"
-
-_retention_class := team.settings.retention_class if is_string(team.settings.retention_class)
+_free(finding) if finding.data_class == "injection"

@@ -4,8 +4,13 @@ import data.headgate.fixture
 import data.headgate.main.decision
 
 judged(request) := answer if {
-	answer := decision with input as request with data.data as fixture.settings
+	answer := decision with input as request with data.data as settings
 }
+
+settings := object.union(
+	fixture.settings,
+	{"freezes": [{"kind": "tool", "value": "run_shell", "owner": "soc", "reason": "a test"}]},
+)
 
 email := fixture.finding("EMAIL_ADDRESS", "pii")
 
@@ -19,6 +24,7 @@ denied_requests := {
 	"opaque": fixture.opaque("POST", "/v1/images/edits"),
 	"secret": fixture.with_value("/findings", [email, key]),
 	"truncated": fixture.with_value("/findings_truncated", true),
+	"frozen": fixture.with_value("/request/tools", ["run_shell"]),
 	"part": fixture.with_value("/uninspected_parts", [{"kind": "audio"}]),
 }
 
@@ -55,6 +61,8 @@ test_leaving_any_field_out_never_turns_a_denial_into_anything_else if {
 }
 
 # What makes the request deniable may be taken out of it as a whole: then it is an ordinary one.
+denied_without("frozen", _, "request/tools/0")
+
 denied_without("secret", _, path) if path in {"findings/1", "findings/0"}
 
 denied_without("part", _, "uninspected_parts/0")
@@ -95,6 +103,17 @@ test_a_denial_beats_a_redaction if {
 	both := judged(fixture.with_value("/findings", [email, key]))
 	both.action == "deny"
 	count(both.reasons) == 2
+}
+
+test_an_attempt_to_steer_the_model_is_nobodys_data if {
+	watched := judged(fixture.with_value("/findings", [fixture.finding("PROMPT_INJECTION", "injection")]))
+	watched.action == "allow"
+	watched.mask == []
+	{reason.rule | some reason in watched.reasons} == {"content.prompt_injection"}
+}
+
+test_a_finding_without_a_class_is_kept_out_of_the_archive if {
+	judged(fixture.with_value("/findings", [{"entity": "EMAIL_ADDRESS"}])).mask == ["EMAIL_ADDRESS"]
 }
 
 test_redaction_lists_what_to_replace if {

@@ -1,9 +1,9 @@
 # METADATA
 # title: How a rule says what it found
 # description: |
-#   The one constructor of verdicts. The rule's id and whether it binds come from its package's annotations (custom: id,
-#   enforcement), passed in as rego.metadata.chain(). `enforcement` in the settings overrides the annotation, by rule
-#   id. Whatever is not plainly `shadow` binds.
+#   The one constructor of verdicts. The rule's id and whether it binds come from its package's annotations (custom:
+#   id, enforcement), passed in as rego.metadata.chain(). `enforcement` in the settings overrides the annotation, by
+#   rule id. Whatever is not plainly `shadow` binds.
 package headgate.lib.verdict
 
 import data.headgate.lib.team

@@ -50,7 +50,7 @@ def test_the_policies_are_formatted_typed_tested_and_covered() -> None:
         ("lib/team.rego", "\n\nx   :=   1\n", "opa fmt --write puts it right): lib/team.rego"),
         ("rules/limits/max_output_tokens/max_output_tokens.rego", "\npermitted if input.request.modle\n", "modle"),
         ("main_test.rego", "\ntest_that_fails if 1 == 2\n", "test_that_fails"),
-        ("lib/team.rego", "\nuntested := 1 if {\n" + "\tinput.mode\n" * 40 + "}\n", "coverage is below"),
+        ("lib/team.rego", "\nuntested := 1 if {\n" + "\tinput.mode\n" * 120 + "}\n", "coverage is below"),
     ],
     ids=["format", "misspelt field", "failing test", "untested rule"],
 )

@@ -7,7 +7,7 @@
 #   id: access.api_allowlist
 #   severity: high
 #   enforcement: enforce
-#   reads: [principal.team, request.api]
+#   reads: [principal.environment, principal.team, request.api]
 package headgate.rules.access.api_allowlist
 
 import data.headgate.lib.team

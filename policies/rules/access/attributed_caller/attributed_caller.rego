@@ -7,7 +7,7 @@
 #   id: access.attributed_caller
 #   severity: high
 #   enforcement: enforce
-#   reads: [principal.attributed, principal.team]
+#   reads: [principal.attributed, principal.environment, principal.team]
 package headgate.rules.access.attributed_caller
 
 import data.headgate.lib.verdict

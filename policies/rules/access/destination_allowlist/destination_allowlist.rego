@@ -7,7 +7,7 @@
 #   id: access.destination_allowlist
 #   severity: critical
 #   enforcement: enforce
-#   reads: [principal.team, route.destination]
+#   reads: [principal.environment, principal.team, route.destination]
 package headgate.rules.access.destination_allowlist
 
 import data.headgate.lib.team

@@ -2,15 +2,15 @@
 # title: Calls that may pass unread
 # description: |
 #   What no codec reads, no other rule can judge: such a call passes only if the team's list has its method and path. A
-#   call whose api only its body tells needs the same leave, since a body can be dressed up. A path that a provider could
-#   read in another way (dot segments, escapes, empty segments) is on no list.
+#   call whose api only its body tells needs the same leave, since a body can be dressed up. A path that a provider
+#   could read in another way (dot segments, escapes, empty segments) is on no list.
 # schemas:
 #   - input: schema.input
 # custom:
 #   id: access.opaque_calls
 #   severity: critical
 #   enforcement: enforce
-#   reads: [principal.team, request.api, request.api_source, request.method, request.path]
+#   reads: [principal.environment, principal.team, request.api, request.api_source, request.method, request.path]
 package headgate.rules.access.opaque_calls
 
 import data.headgate.lib.team

@@ -2,49 +2,50 @@
 # title: What may be done with personal data and secrets
 # description: |
 #   The team's `data_classes` say for each class of finding whether it passes, is replaced before it leaves, or stops
-#   the request. A class that is not named, and any other word, stops the request.
+#   the request: everywhere, or for each destination. A class that is not named, and any other word, stops the request.
+#   Attempts to steer the model (the class `injection`) are nobody's data: they have rules of their own.
 # schemas:
 #   - input: schema.input
 # custom:
 #   id: content.data_classes
 #   severity: critical
 #   enforcement: enforce
-#   reads: [principal.team, findings, findings_truncated]
+#   reads: [principal.environment, principal.team, route.destination, findings, findings_truncated]
 package headgate.rules.content.data_classes
 
+import data.headgate.lib.handling
 import data.headgate.lib.team
 import data.headgate.lib.text
 import data.headgate.lib.verdict
-
-default _handling(_) := "deny"
-
-_handling(data_class) := word if {
-	word := team.settings.data_classes[data_class]
-	word in {"allow", "redact"}
-}
 
 # A finding without an entity or a class is still a finding.
 _found contains {"entity": entity, "data_class": data_class} if {
 	some finding in input.findings
 	entity := object.get(finding, "entity", "unknown")
 	data_class := object.get(finding, "data_class", "unknown")
+	data_class != "injection"
 }
+
+default _there(_) := ""
+
+_there(data_class) := concat("", [" to ", text.printable(input.route.destination)]) if handling.depends(data_class)
 
 _entities(data_class) := sort({found.entity | some found in _found; found.data_class == data_class})
 
 verdicts contains verdict.deny(rego.metadata.chain(), message) if {
 	some data_class in {found.data_class | some found in _found}
-	_handling(data_class) == "deny"
-	message := sprintf("the request holds %s (%s), which team %s must not send: take it out and try again", [
+	handling.of(data_class) == "deny"
+	message := sprintf("the request holds %s (%s), which team %s must not send%s: take it out and try again", [
 		text.listed(_entities(data_class)),
 		data_class,
 		team.name,
+		_there(data_class),
 	])
 }
 
 verdicts contains verdict.redact(rego.metadata.chain(), message, entities) if {
 	some data_class in {found.data_class | some found in _found}
-	_handling(data_class) == "redact"
+	handling.of(data_class) == "redact"
 	entities := _entities(data_class)
 	message := sprintf("%s (%s) is replaced before the request leaves, as team %s has to", [
 		text.listed(entities),

@@ -7,7 +7,7 @@
 #   id: content.uninspected_parts
 #   severity: high
 #   enforcement: enforce
-#   reads: [principal.team, uninspected_parts]
+#   reads: [principal.environment, principal.team, uninspected_parts]
 package headgate.rules.content.uninspected_parts
 
 import data.headgate.lib.team

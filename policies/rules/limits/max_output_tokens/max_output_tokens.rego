@@ -9,7 +9,7 @@
 #   id: limits.max_output_tokens
 #   severity: low
 #   enforcement: shadow
-#   reads: [principal.team, request.api, request.max_output_tokens]
+#   reads: [principal.environment, principal.team, request.api, request.max_output_tokens]
 package headgate.rules.limits.max_output_tokens
 
 import data.headgate.lib.team
