@@ -104,6 +104,10 @@ def _parts(body: bytes, content_type: str) -> list[_Part]:
     raise ClientError("body_too_large", f"the form has more than {PARTS_MAX} parts: send less", 413)
 
 
+_CHARSET_FIELD = "_charset_"
+"""RFC 7578 §4.6: a server that obeys it reads the form's text in that charset."""
+
+
 def _invalid(why: str) -> ClientError:
     return ClientError("invalid_form", f"the form cannot be read in one way only: {why}")
 
@@ -236,6 +240,8 @@ def _add(form: dict[str, Any], folded: set[str], name: str, value: Any) -> None:
             items.append(value)
             return
         value = [value]
+    if name.casefold() == _CHARSET_FIELD and value not in ("utf-8", "UTF-8", "utf8"):
+        raise _invalid("it says that its text is not UTF-8")
     if name.casefold() in folded:
         raise _invalid("a field comes twice, or differs from another one only in case")
     folded.add(name.casefold())

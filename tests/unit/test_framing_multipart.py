@@ -12,27 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.errors import ClientError
-from extproc.framing.multipart import NAME_BYTES_MAX, PARTS_MAX, parse, replace_field
-
-BOUNDARY = "7d3c-boundary"
-TYPE = f"multipart/form-data; boundary={BOUNDARY}"
-
-
-def _form(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
-    delimiter = b"--" + BOUNDARY.encode()
-    return b"".join(delimiter + b"\r\n" + part + b"\r\n" for part in parts) + delimiter + end
-
-
-def _field(name: str, text: bytes, *headers: bytes) -> bytes:
-    lines = [f'Content-Disposition: form-data; name="{name}"'.encode(), *headers]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + text
-
-
-def _file(name: str, filename: str, data: bytes, media_type: bytes | None = b"audio/wav") -> bytes:
-    lines = [f'Content-Disposition: form-data; name="{name}"; filename="{filename}"'.encode()]
-    if media_type is not None:
-        lines.append(b"Content-Type: " + media_type)
-    return b"\r\n".join(lines) + b"\r\n\r\n" + data
+from extproc.framing.multipart import PARTS_MAX, parse, replace_field
+from tests.forms import AMBIGUOUS_FORMS, BOUNDARY, TYPE, UNPLAIN_TYPES, field_part, file_part, form_of
 
 
 def _refused(body: bytes, content_type: str = TYPE) -> str:
@@ -42,8 +23,10 @@ def _refused(body: bytes, content_type: str = TYPE) -> str:
 
 
 def test_fields_are_text_and_files_are_described() -> None:
-    body = _form(
-        _field("model", b"whisper-1"), _file("file", "a.wav", b"RIFF\r\n\x00\xff--"), _field("prompt", "é".encode())
+    body = form_of(
+        field_part("model", b"whisper-1"),
+        file_part("file", "a.wav", b"RIFF\r\n\x00\xff--"),
+        field_part("prompt", "é".encode()),
     )
     assert parse(body, TYPE) == {
         "model": "whisper-1",
@@ -52,9 +35,18 @@ def test_fields_are_text_and_files_are_described() -> None:
     }
 
 
+@pytest.mark.parametrize("charset", [b"utf-16", b"iso-8859-1", b"", b"x"])
+def test_a_form_in_another_charset_by_its_own_word_is_refused(charset: bytes) -> None:
+    assert _refused(form_of(field_part("_charset_", charset), field_part("prompt", b"Hi"))) == "invalid_form"
+    assert parse(form_of(field_part("_charset_", b"UTF-8"), field_part("prompt", b"Hi")), TYPE)["prompt"] == "Hi"
+
+
 def test_a_name_in_brackets_is_a_list_however_often_it_comes() -> None:
-    body = _form(
-        _field("include[]", b"a"), _field("x", b"1"), _field("include[]", b"b"), _file("image[]", "i.png", b"1")
+    body = form_of(
+        field_part("include[]", b"a"),
+        field_part("x", b"1"),
+        field_part("include[]", b"b"),
+        file_part("image[]", "i.png", b"1"),
     )
     form = parse(body, TYPE)
     assert (form["include[]"], form["x"], len(form["image[]"])) == (["a", "b"], "1", 1)
@@ -74,12 +66,12 @@ def test_a_name_in_brackets_is_a_list_however_often_it_comes() -> None:
 def test_a_text_file_is_given_with_its_text(
     filename: str, media_type: bytes | None, data: bytes, text: str | None
 ) -> None:
-    file = parse(_form(_file("file", filename, data, media_type)), TYPE)["file"]
+    file = parse(form_of(file_part("file", filename, data, media_type)), TYPE)["file"]
     assert (file.get("text"), file["size_bytes"]) == (text, len(data))
 
 
 def test_json_in_a_field_stays_a_string() -> None:
-    body = _form(_field("chunking_strategy", b'{"type":"auto"}', b"Content-Type: application/json"))
+    body = form_of(field_part("chunking_strategy", b'{"type":"auto"}', b"Content-Type: application/json"))
     assert parse(body, TYPE) == {"chunking_strategy": '{"type":"auto"}'}
 
 
@@ -92,108 +84,54 @@ def test_json_in_a_field_stays_a_string() -> None:
     ],
 )
 def test_a_content_type_may_be_written_in_its_legal_ways(content_type: str) -> None:
-    assert parse(_form(_field("a", b"1"), end=b"--"), content_type) == {"a": "1"}
+    assert parse(form_of(field_part("a", b"1"), end=b"--"), content_type) == {"a": "1"}
 
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        "multipart/form-data",
-        "multipart/form-data; boundary=",
-        'multipart/form-data; boundary=" "',
-        f"multipart/mixed; boundary={BOUNDARY}",
-        f"multipart/form-data; boundary={BOUNDARY}; boundary=other",
-        f"multipart/form-data; boundary*=utf-8''{BOUNDARY}",
-        f"multipart/form-data; boundary={BOUNDARY}; charset=utf-16",
-        f"multipart/form-data; boundary={BOUNDARY}, text/plain",
-        f"multipart/form-data; boundary={BOUNDARY}; x=y",
-        f"multipart/form-data; boundary={'b' * 71}",
-        "multipart/form-data; boundary=grün",
-        "application/json",
-        "",
-    ],
+    UNPLAIN_TYPES,
 )
 def test_a_content_type_without_one_plain_boundary_is_refused(content_type: str) -> None:
-    assert _refused(_form(_field("a", b"1")), content_type) == "invalid_form"
+    assert _refused(form_of(field_part("a", b"1")), content_type) == "invalid_form"
 
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"--" + BOUNDARY.encode() + b"--",
-        b"preamble\r\n" + _form(_field("a", b"1")),
-        b"\r\n" + _form(_field("a", b"1")),
-        _form(_field("a", b"1"), end=b"--\r\nepilogue"),
-        _form(_field("a", b"1"), end=b"--\r\n\r\n"),
-        _form(_field("a", b"1"), end=b"-- \r\n"),
-        _form(_field("a", b"1"), end=b""),
-        _form(_field("a", b"1"), end=b"--")[:-1],
-        _form(_field("a", b"1")).replace(b"\r\n", b"\n"),
-        _form(_field("a", b"1\n--" + BOUNDARY.encode() + b"\nContent-Disposition: form-data; name=b\n\n2")),
-        _form(_field("a", b"1\r--" + BOUNDARY.encode() + b"--")),
-        _form(_field("a", b"1\r\n--" + BOUNDARY.encode() + b"x")),
-        _form(_field("a", b"1"), _field("a", b"2")),
-        _form(_field("model", b"1"), _field("Model", b"2")),
-        _form(_field("a", b"1"), _file("a", "f", b"2")),
-        _form(b"Content-Disposition: form-data\r\n\r\n1"),
-        _form(b'Content-Disposition: form-data; name=""\r\n\r\n1'),
-        _form(b'Content-Disposition: attachment; name="a"\r\n\r\n1'),
-        _form(b'Content-Type: text/plain\r\n\r\n1'),
-        _form(b"\r\n1"),
-        _form(b"1"),
-        _form(b'Content-Disposition: form-data; name="a"; name="b"\r\n\r\n1'),
-        _form(b"Content-Disposition: form-data; name=\"a\"; filename*=utf-8''x\r\n\r\n1"),
-        _form(b"Content-Disposition: form-data; name=\"a\"; filename=x; filename*=utf-8''y\r\n\r\n1"),
-        _form(b'Content-Disposition: form-data; name="a\\"b"\r\n\r\n1'),
-        _form(b'Content-Disposition: form-data; name="a%22b"\r\n\r\n1'),
-        _form(b'Content-Disposition: form-data; name="a\x00"\r\n\r\n1'),
-        _form(b'Content-Disposition: form-data; name="a\nb"\r\n\r\n1'),
-        _form(b'Content-Disposition: form-data;\r\n name="a"\r\n\r\n1'),
-        _form(b'Content-Disposition : form-data; name="a"\r\n\r\n1'),
-        _form(b'Content-Disposition: form-data; name="a\xff"\r\n\r\n1'),
-        _form(_field("a" * (NAME_BYTES_MAX + 1), b"1")),
-        _form(_field("a", b"1", b'Content-Disposition: form-data; name="b"')),
-        _form(_field("a", b"1", b"Content-Transfer-Encoding: base64")),
-        _form(_field("a", b"1", b"Content-Transfer-Encoding: quoted-printable")),
-        _form(_field("a", b"1", b"Content-Type: text/plain; charset=utf-7")),
-        _form(_field("a", b"1", b"Content-Type: multipart/mixed; boundary=x")),
-        _form(_field("a", b"1", b"Content-Type: what")),
-        _form(_field("a", b"1", b"Content-Length: 2")),
-        _form(_field("a", b"1", b"X-Other: 1")),
-        _form(_field("a", b"1", b"Content-Type: text/plain; x=" + b"y" * 9_000)),
-        _form(_field("a", b"\xff")),
-        _form(_field("a", b"a\x00b")),
-    ],
-)  # fmt: skip
+    AMBIGUOUS_FORMS,
+)
 def test_what_two_parsers_could_read_in_two_ways_is_refused(body: bytes) -> None:
     assert _refused(body) == "invalid_form"
 
 
 def test_what_other_clients_add_is_taken() -> None:
     """OkHttp states each part's length, Apache's client that its bytes are bytes, .NET leaves the quotes out."""
-    body = _form(
-        _field("a", b"12", b"Content-Length: 2", b"Content-Transfer-Encoding: 8bit"),
+    body = form_of(
+        field_part("a", b"12", b"Content-Length: 2", b"Content-Transfer-Encoding: 8bit"),
         b"Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=b\r\n\r\nx",
     )
     assert parse(body, TYPE) == {"a": "12", "b": "x"}
 
 
 def test_a_form_of_very_many_parts_is_refused() -> None:
-    parts = [_field("x[]", b"")] * PARTS_MAX
-    assert len(parse(_form(*parts), TYPE)["x[]"]) == PARTS_MAX
-    assert _refused(_form(*parts, _field("x[]", b""))) == "body_too_large"
+    parts = [field_part("x[]", b"")] * PARTS_MAX
+    assert len(parse(form_of(*parts), TYPE)["x[]"]) == PARTS_MAX
+    assert _refused(form_of(*parts, field_part("x[]", b""))) == "body_too_large"
 
 
 def test_a_refusal_never_quotes_the_form() -> None:
-    for body in (_form(_field("hunter2", b"1"), _field("hunter2", b"2")), _form(b"hunter2: 1\r\n\r\nhunter2")):
+    for body in (
+        form_of(field_part("hunter2", b"1"), field_part("hunter2", b"2")),
+        form_of(b"hunter2: 1\r\n\r\nhunter2"),
+    ):
         with pytest.raises(ClientError) as refused:
             parse(body, TYPE)
         assert "hunter2" not in refused.value.message
 
 
 def test_one_field_is_replaced_and_every_other_byte_stays() -> None:
-    body = _form(_file("file", "a.wav", b"RIFF\x00\xff"), _field("model", b"whisper-1"), _field("language", b"de"))
+    body = form_of(
+        file_part("file", "a.wav", b"RIFF\x00\xff"), field_part("model", b"whisper-1"), field_part("language", b"de")
+    )
     edited = replace_field(body, TYPE, "model", "gpt-4o-transcribe")
     assert edited == body.replace(b"whisper-1", b"gpt-4o-transcribe")
     for name, text in (("none", "x"), ("file", "x"), ("model", f"\r\n--{BOUNDARY}--")):
@@ -203,7 +141,7 @@ def test_one_field_is_replaced_and_every_other_byte_stays() -> None:
 
 def test_a_field_whose_length_is_stated_is_not_replaced() -> None:
     with pytest.raises(LookupError):
-        replace_field(_form(_field("model", b"ab", b"Content-Length: 2")), TYPE, "model", "abc")
+        replace_field(form_of(field_part("model", b"ab", b"Content-Length: 2")), TYPE, "model", "abc")
 
 
 FIELD_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -245,7 +183,7 @@ def test_arbitrary_bytes_give_a_form_or_a_typed_error(data: bytes, framed: bool)
     code = None
     form: dict[str, Any] = {}
     try:
-        form = parse(_form(data) if framed else data, TYPE)
+        form = parse(form_of(data) if framed else data, TYPE)
     except ClientError as error:
         code = error.code
     assert code == (None if form else "invalid_form")
@@ -259,7 +197,7 @@ def test_arbitrary_bytes_give_a_form_or_a_typed_error(data: bytes, framed: bool)
 @settings(max_examples=200, deadline=None)
 def test_an_arbitrary_content_type_gives_a_form_or_a_typed_error(content_type: str) -> None:
     try:
-        form = parse(_form(_field("a", b"1")), content_type)
+        form = parse(form_of(field_part("a", b"1")), content_type)
     except ClientError:
         return
     assert form == {"a": "1"}
