@@ -13,13 +13,13 @@ from typing import Any
 from extproc.accounting import AccountingDecoder
 from extproc.answer import AnswerAccount
 from extproc.codec import ResponseDecoder
-from extproc.dialects.anthropic_messages.errors import error_reply, read_error
+from extproc.codecs.anthropic.anthropic_codec import AnthropicCodec
+from extproc.dialects.anthropic_messages.errors import read_error
 from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.json_codec import JsonCodec
-from extproc.model import NO_USAGE, Call, Conversation, ErrorReply, Message, Part, RequestFacts, Usage
+from extproc.model import NO_USAGE, Call, Conversation, Message, Part, RequestFacts, Usage
 from extproc.shape import Fields, as_name, as_object, as_text, invalid
 
 _KNOWN_KEYS = frozenset(
@@ -27,7 +27,7 @@ _KNOWN_KEYS = frozenset(
 )
 
 
-class AnthropicComplete(JsonCodec):
+class AnthropicComplete(AnthropicCodec):
     api = "anthropic.complete"
     operation: str | None = "text_completion"
 
@@ -55,9 +55,6 @@ class AnthropicComplete(JsonCodec):
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
         return AccountingDecoder(_CompletionAccount(status=status), status=status, request=request)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         del call

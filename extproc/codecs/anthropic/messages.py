@@ -7,17 +7,16 @@ from typing import Any
 
 from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
+from extproc.codecs.anthropic.anthropic_codec import AnthropicCodec
 from extproc.codecs.anthropic.paths import is_messages, model_in_path, streams_by_path, with_model_in_path
 from extproc.codecs.anthropic.recognition import looks_like_messages
 from extproc.dialects.anthropic_messages.conversation import read_conversation
-from extproc.dialects.anthropic_messages.errors import error_reply
 from extproc.dialects.anthropic_messages.request import read_request
 from extproc.dialects.anthropic_messages.response import MessageAccount
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 
-class AnthropicMessages(JsonCodec):
+class AnthropicMessages(AnthropicCodec):
     api = "anthropic.messages"
     operation: str | None = "chat"
 
@@ -37,9 +36,6 @@ class AnthropicMessages(JsonCodec):
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
         return AccountingDecoder(MessageAccount(status=status), status=status, request=request)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
         path = with_model_in_path(call.path, model)

@@ -8,18 +8,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from extproc.accounting import AccountingDecoder, Metering
-from extproc.codec import ResponseDecoder
-from extproc.codecs.anthropic.account import PlainAnswerAccount
+from extproc.codecs.anthropic.anthropic_codec import PlainAnswerCodec
 from extproc.codecs.anthropic.paths import is_anthropics
-from extproc.dialects.anthropic_messages.errors import error_reply
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 _PATH = re.compile(r"(?:/[^/]+)*/v1/models(?:/[^/]+)?")
 
 
-class AnthropicModels(JsonCodec):
+class AnthropicModels(PlainAnswerCodec):
     api = "anthropic.models"
 
     def matches(self, call: Call) -> bool:
@@ -28,14 +24,6 @@ class AnthropicModels(JsonCodec):
     def request(self, document: Any, call: Call) -> RequestFacts:
         del document, call  # what a GET brings along, nobody reads
         return RequestFacts()
-
-    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
-        del call, content_type  # the bytes tell
-        account = PlainAnswerAccount(status=status)
-        return AccountingDecoder(account, status=status, request=request, metering=Metering.NOTHING)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
         del call, body, model

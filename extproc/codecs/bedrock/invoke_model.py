@@ -8,31 +8,24 @@ from typing import Any
 from extproc.accounting import AccountingDecoder, Metering
 from extproc.codec import ResponseDecoder
 from extproc.codecs.bedrock import plain_request
+from extproc.codecs.bedrock.bedrock_codec import BedrockCodec
 from extproc.codecs.bedrock.bodies import Grammar, request_grammar
-from extproc.codecs.bedrock.errors import error_event
 from extproc.codecs.bedrock.invoke_conversation import read_conversation
 from extproc.codecs.bedrock.invoke_response import InvokeAccount
 from extproc.codecs.bedrock.paths import model_call
 from extproc.dialects.anthropic_messages.request import read_request as read_messages
-from extproc.dialects.converse.errors import error_reply
 from extproc.dialects.converse.request import read_request as read_converse
 from extproc.dialects.openai_chat.request import read_request as read_chat
 from extproc.framing.response_body import StreamFormat
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 _NO_OUTPUT = ("embed", "rerank", "marengo")
 """Words in the ids of models that answer in figures, not in text."""
 
 
-class BedrockInvokeModel(JsonCodec):
+class BedrockInvokeModel(BedrockCodec):
     api = "bedrock.invoke_model"
-    operation: str | None = "chat"
-
-    def matches(self, call: Call) -> bool:
-        """Under any prefix: `/bedrock/model/X/invoke`."""
-        named = model_call(call)
-        return named is not None and named.operation.startswith("invoke")
+    operations = "invoke"
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         named = model_call(call)
@@ -50,19 +43,6 @@ class BedrockInvokeModel(JsonCodec):
             stream_format=StreamFormat.EVENTSTREAM,
             metering=_metering(call, request),
         )
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
-    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
-        del call
-        return error_event(status=status, code=code, message=message, exchange_id=exchange_id)
-
-    def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
-        """Another model of the same vendor: the body is not translated."""
-        if (named := model_call(call)) is None:
-            raise LookupError("this path names no model")
-        return named.path_for(model), body
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         named = model_call(call)

@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from extproc.accounting import AccountingDecoder, Metering
-from extproc.codec import ResponseDecoder
-from extproc.codecs.cohere.addresses import speaks
-from extproc.codecs.cohere.errors import error_reply
-from extproc.codecs.cohere.result import ResultAccount
+from extproc.codecs.cohere.cohere_codec import ResultCodec
 from extproc.codecs.cohere.words import WORDS
 from extproc.framing import tolerant_json
 from extproc.framing.tolerant_json import utf8_size
-from extproc.json_codec import JsonCodec
 from extproc.media import Parts, url_part
-from extproc.model import Call, Conversation, ErrorReply, Message, Part, RequestFacts
+from extproc.model import Call, Conversation, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, as_name, as_object, as_text, invalid, unknown_part
 from extproc.steering import Steering
 
@@ -33,13 +28,10 @@ _INPUTS = ("texts", "images", "inputs")
 _PART_KEYS = frozenset({"type", "text", "image_url"})
 
 
-class EmbedV2(JsonCodec):
+class EmbedV2(ResultCodec):
     api = "cohere.v2.embed"
     operation: str | None = "embeddings"
-    call = "v2/embed"
-
-    def matches(self, call: Call) -> bool:
-        return speaks(call, self.call)
+    path_end = "v2/embed"
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         del call
@@ -58,14 +50,6 @@ class EmbedV2(JsonCodec):
             parameters=_STEERING.of(body.members),
         )
 
-    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
-        del call, content_type
-        account = ResultAccount(status=status)
-        return AccountingDecoder(account, status=status, request=request, metering=Metering.NO_OUTPUT)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         """One message with everything to embed; the vectors are no words."""
         del call, response_body
@@ -75,7 +59,7 @@ class EmbedV2(JsonCodec):
 
 class EmbedV1(EmbedV2):
     api = "cohere.v1.embed"
-    call = "v1/embed"
+    path_end = "v1/embed"
 
 
 class _Inputs:

@@ -9,17 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from extproc.accounting import AccountingDecoder, Metering
-from extproc.codec import ResponseDecoder
-from extproc.codecs.cohere.addresses import speaks
+from extproc.codecs.cohere.cohere_codec import ResultCodec
 from extproc.codecs.cohere.documents import document_text, documents_size
-from extproc.codecs.cohere.errors import error_reply
-from extproc.codecs.cohere.result import ResultAccount
 from extproc.codecs.cohere.words import WORDS
 from extproc.framing import tolerant_json
 from extproc.framing.tolerant_json import utf8_size
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, Message, Part, RequestFacts
+from extproc.model import Call, Conversation, Message, Part, RequestFacts
 from extproc.shape import Fields, as_list, as_object, as_text, invalid
 from extproc.steering import Steering
 
@@ -34,13 +29,10 @@ _STEERING = Steering(
 )
 
 
-class RerankV2(JsonCodec):
+class RerankV2(ResultCodec):
     api = "cohere.v2.rerank"
     operation: str | None = None
-    call = "v2/rerank"
-
-    def matches(self, call: Call) -> bool:
-        return speaks(call, self.call)
+    path_end = "v2/rerank"
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         del call
@@ -57,14 +49,6 @@ class RerankV2(JsonCodec):
             parameters=_STEERING.of(body.members),
         )
 
-    def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
-        del call, content_type
-        account = ResultAccount(status=status)
-        return AccountingDecoder(account, status=status, request=request, metering=Metering.NO_OUTPUT)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         """One message: the query, then the documents. The ranking is no words."""
         del call, response_body
@@ -80,4 +64,4 @@ class RerankV2(JsonCodec):
 
 class RerankV1(RerankV2):
     api = "cohere.v1.rerank"
-    call = "v1/rerank"
+    path_end = "v1/rerank"

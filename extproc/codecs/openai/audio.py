@@ -18,13 +18,12 @@ from extproc.codecs.openai.audio_answers import (
     is_structured,
     whole_text,
 )
-from extproc.codecs.openai.family import OpenAiCodec
-from extproc.codecs.openai.forms import file_part, stored, text_of, typed
+from extproc.codecs.openai.family import ReadingCodec
+from extproc.codecs.openai.forms import file_parts, stored, text_of, typed
 from extproc.framing.response_body import ResponseBody
 from extproc.framing.tolerant_json import utf8_size
-from extproc.media import Parts
 from extproc.model import Call, Conversation, Message, Part, RequestFacts
-from extproc.shape import Fields, as_list, as_name, as_object, invalid, text_size
+from extproc.shape import Fields, as_name, as_object, invalid, text_size
 from extproc.steering import Steering
 
 _SPEECH = "/audio/speech"
@@ -42,7 +41,7 @@ _FLAGS = frozenset({"stream", "diarize"})
 _PLAIN_TEXT = frozenset({"text", "srt", "vtt"})
 
 
-class OpenAiAudio(OpenAiCodec):
+class OpenAiAudio(ReadingCodec):
     api = "openai.audio"
     operation: str | None = "generate_content"
     takes_forms = True
@@ -105,13 +104,6 @@ def _read_speech(body: Fields) -> RequestFacts:
 
 def _read_recording(body: Fields) -> RequestFacts:
     body.refuse_lookalikes(_HEARD_KEYS)
-    parts = Parts()
-    for key in _AUDIO_KEYS:
-        held = body.raw(key)
-        for index, item in enumerate(as_list(held)):
-            parts.append(file_part("audio", f"/{key}/{index}", item))
-        if held is not None and type(held) is not list:
-            parts.append(file_part("audio", f"/{key}", held))
     body.text("prompt")
     return RequestFacts(
         model=body.text("model"),
@@ -119,7 +111,7 @@ def _read_recording(body: Fields) -> RequestFacts:
         temperature=body.number("temperature"),
         message_count=1,
         text_bytes=sum(text_size(body.raw(key)) for key in _HINT_KEYS),
-        uninspected_parts=tuple(parts),
+        uninspected_parts=tuple(file_parts("audio", body, _AUDIO_KEYS)),
         asks_stream_usage=True,
         parameters=_STEERING.of(body.members),
     )

@@ -13,17 +13,15 @@ from dataclasses import replace
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
-from extproc.codec import ResponseDecoder, ResponseEditor
-from extproc.codecs.openai.deployments import model_in_path, with_model_in_path
-from extproc.codecs.openai.stream_usage import UsageRemover, asking_for_usage
+from extproc.codec import ResponseDecoder
+from extproc.codecs.openai.deployments import model_in_path
+from extproc.codecs.openai.family import CompletingCodec
 from extproc.dialects.openai_chat.conversation import read_conversation
-from extproc.dialects.openai_chat.errors import error_event, error_reply
 from extproc.dialects.openai_chat.recognition import looks_like_chat
 from extproc.dialects.openai_chat.request import read_request
 from extproc.dialects.openai_chat.response import ChatAccount
 from extproc.framing.json_strings import replace_strings
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts, UninspectedPart
+from extproc.model import Call, Conversation, RequestFacts, UninspectedPart
 from extproc.shape import Fields
 
 _PATH_ENDS = ("/chat/completions", "/agents/completions")
@@ -37,7 +35,7 @@ _RAW_PREDICT = re.compile(r".*/publishers/mistralai/models/[^/:]+:(rawPredict|st
 """Other publishers' models on Vertex AI have grammars of their own."""
 
 
-class OpenAiChat(JsonCodec):
+class OpenAiChat(CompletingCodec):
     api = "openai.chat"
     operation: str | None = "chat"
 
@@ -70,26 +68,10 @@ class OpenAiChat(JsonCodec):
         del call, content_type  # the bytes tell
         return AccountingDecoder(ChatAccount(status=status), status=status, request=request)
 
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
-    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
-        del call
-        return error_event(status=status, code=code, message=message, exchange_id=exchange_id)
-
     def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
-        path = with_model_in_path(call.path, model)
-        if path is not None:
-            return path, body
-        if _WATSONX.fullmatch(call.path) is not None:
+        if _WATSONX.fullmatch(call.path) is not None and model_in_path(call.path) is None:
             return call.path, replace_strings(body, {"/model_id": model})
         return super().with_model(call, body, model)
-
-    def asking_for_usage(self, body: bytes) -> bytes | None:
-        return asking_for_usage(body)
-
-    def usage_remover(self) -> ResponseEditor | None:
-        return UsageRemover()
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         del call

@@ -4,13 +4,15 @@ text, and the apis say which of them are numbers and flags."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from extproc.codecs.openai.inputs import media_part
 from extproc.errors import ClientError
 from extproc.framing import multipart, tolerant_json
+from extproc.media import Parts
 from extproc.model import Call, UninspectedPart
-from extproc.shape import as_object, as_text, invalid
+from extproc.shape import Fields, as_object, as_text, invalid
 
 _FORM = "multipart/form-data"
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -60,6 +62,19 @@ def file_part(kind: str, field: str, held: Any) -> UninspectedPart:
         media_type = held.get("media_type")
         return UninspectedPart(kind, field, media_type if type(media_type) is str else None, size)
     return media_part(kind, field, held)
+
+
+def file_parts(kind: str, body: Fields, keys: Iterable[str]) -> Parts:
+    """The files in the members `keys`, one or a list in each."""
+    parts = Parts()
+    for key in keys:
+        held = body.raw(key)
+        if type(held) is list:
+            for index, item in enumerate(held):
+                parts.append(file_part(kind, f"/{key}/{index}", item))
+        elif held is not None:
+            parts.append(file_part(kind, f"/{key}", held))
+    return parts
 
 
 def stored(body: bytes | None) -> dict[str, Any]:

@@ -10,13 +10,12 @@ from typing import Any
 
 from extproc.accounting import AccountingDecoder, Metering
 from extproc.codec import ResponseDecoder
-from extproc.codecs.openai.family import OpenAiCodec
-from extproc.codecs.openai.forms import file_part, stored, text_of, typed
+from extproc.codecs.openai.family import ReadingCodec
+from extproc.codecs.openai.forms import file_parts, stored, text_of, typed
 from extproc.codecs.openai.image_answers import ImageAccount, image_parts
 from extproc.framing.tolerant_json import utf8_size
-from extproc.media import Parts
 from extproc.model import Call, Conversation, Message, Part, RequestFacts
-from extproc.shape import Fields, as_list, joined
+from extproc.shape import Fields, joined
 from extproc.steering import Steering
 
 _PATH_ENDS = ("/images/generations", "/images/edits", "/images/variations")
@@ -30,7 +29,7 @@ _STEERING = Steering(
 )
 
 
-class OpenAiImages(OpenAiCodec):
+class OpenAiImages(ReadingCodec):
     api = "openai.images"
     operation: str | None = "generate_content"
     takes_forms = True
@@ -42,13 +41,6 @@ class OpenAiImages(OpenAiCodec):
     def read(self, document: Any, call: Call) -> RequestFacts:
         body = Fields(typed(document, call, integers=_INTEGERS, numbers=frozenset(), flags=frozenset({"stream"})))
         body.refuse_lookalikes(_KNOWN_KEYS)
-        parts = Parts()
-        for key in _IMAGE_KEYS:
-            held = body.raw(key)
-            for index, item in enumerate(as_list(held)):
-                parts.append(file_part("image", f"/{key}/{index}", item))
-            if held is not None and type(held) is not list:
-                parts.append(file_part("image", f"/{key}", held))
         count = body.integer("n", at_least=1) or 1
         return RequestFacts(
             model=body.text("model"),
@@ -56,7 +48,7 @@ class OpenAiImages(OpenAiCodec):
             choices=count,
             message_count=1,
             text_bytes=sum(utf8_size(body.text(key) or "") for key in _TEXT_KEYS),
-            uninspected_parts=tuple(parts),
+            uninspected_parts=tuple(file_parts("image", body, _IMAGE_KEYS)),
             asks_stream_usage=body.flag("stream"),  # its last event always has it
             parameters=_STEERING.of(body.members),
             image_count=count,

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from extproc.accounting import AccountingDecoder, Metering
 from extproc.codec import ResponseDecoder
-from extproc.codecs.openai.family import OpenAiCodec
+from extproc.codecs.openai.family import ReadingCodec
 from extproc.codecs.openai.results import ResultAccount
 from extproc.framing import tolerant_json
 from extproc.model import Call, Conversation, Message, RequestFacts
 from extproc.shape import as_object
 
 
-class ResultCodec(OpenAiCodec):
+class ResultCodec(ReadingCodec):
     """An `extproc.codec.Codec` for vectors, scores and verdicts, but for `matches`, `read` and `messages`."""
 
     metering: ClassVar[Metering] = Metering.NO_OUTPUT

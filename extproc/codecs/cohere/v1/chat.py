@@ -6,25 +6,22 @@ from typing import Any
 
 from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
-from extproc.codecs.cohere.addresses import speaks
-from extproc.codecs.cohere.errors import ERROR, error_reply, told
+from extproc.codecs.cohere.cohere_codec import CohereCodec
+from extproc.codecs.cohere.errors import ERROR, told
 from extproc.codecs.cohere.v1.conversation import read_conversation
 from extproc.codecs.cohere.v1.request import read_request
 from extproc.codecs.cohere.v1.response import ChatAccount
 from extproc.codecs.cohere.v1.streams import framed
 from extproc.framing.response_body import StreamFormat
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 _PATH_END = "/v1/chat"
 
 
-class ChatV1(JsonCodec):
+class ChatV1(CohereCodec):
     api = "cohere.v1.chat"
     operation: str | None = "chat"
-
-    def matches(self, call: Call) -> bool:
-        return speaks(call, "v1/chat")
+    path_end = "v1/chat"
 
     def recognises(self, document: Any, call: Call) -> bool:
         """At the same path of a host of somebody's own: one message, where others have a list."""
@@ -44,9 +41,6 @@ class ChatV1(JsonCodec):
         del call, content_type  # the bytes tell
         account = ChatAccount(status=status)
         return AccountingDecoder(account, status=status, request=request, stream_format=StreamFormat.NDJSON)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
         """The stream's last event with `finish_reason` ERROR, as Cohere ends a generation that failed: the SDKs raise

@@ -6,8 +6,8 @@ from typing import Any
 
 from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
-from extproc.codecs.cohere.addresses import speaks
-from extproc.codecs.cohere.errors import ERROR, error_reply, is_error, read_error, stream_error, told
+from extproc.codecs.cohere.cohere_codec import CohereCodec
+from extproc.codecs.cohere.errors import ERROR, is_error, read_error, stream_error, told
 from extproc.codecs.cohere.usage import normalised
 from extproc.codecs.cohere.v1.streams import framed
 from extproc.codecs.cohere.words import WORDS
@@ -15,8 +15,7 @@ from extproc.framing import tolerant_json
 from extproc.framing.response_body import ResponseBody, StreamFormat
 from extproc.framing.stream_event import StreamEvent
 from extproc.framing.tolerant_json import utf8_size
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorFacts, ErrorReply, Message, Part, RequestFacts, ResponseFacts
+from extproc.model import Call, Conversation, ErrorFacts, Message, Part, RequestFacts, ResponseFacts
 from extproc.shape import Fields, as_list, as_name, as_object, as_text, invalid, joined
 from extproc.steering import Steering
 from extproc.usage import verbatim
@@ -30,12 +29,10 @@ GENERATIONS_MAX = 1_024
 """Generations whose finish reason is kept; the api allows 5."""
 
 
-class Generate(JsonCodec):
+class Generate(CohereCodec):
     api = "cohere.v1.generate"
     operation: str | None = "text_completion"
-
-    def matches(self, call: Call) -> bool:
-        return speaks(call, "v1/generate")
+    path_end = "v1/generate"
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         del call
@@ -61,9 +58,6 @@ class Generate(JsonCodec):
         del call, content_type  # the bytes tell
         account = GenerateAccount(status=status)
         return AccountingDecoder(account, status=status, request=request, stream_format=StreamFormat.NDJSON)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
         """The api's own `stream-error`. The SDKs hand it on like any event, they raise for none."""

@@ -8,21 +8,18 @@ import orjson
 
 from extproc.accounting import AccountingDecoder
 from extproc.codec import ResponseDecoder
-from extproc.codecs.cohere.addresses import speaks
-from extproc.codecs.cohere.errors import ERROR, error_reply, told
+from extproc.codecs.cohere.cohere_codec import CohereCodec
+from extproc.codecs.cohere.errors import ERROR, told
 from extproc.codecs.cohere.v2.conversation import read_conversation
 from extproc.codecs.cohere.v2.request import read_request
 from extproc.codecs.cohere.v2.response import ChatAccount
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 
-class ChatV2(JsonCodec):
+class ChatV2(CohereCodec):
     api = "cohere.v2.chat"
     operation: str | None = "chat"
-
-    def matches(self, call: Call) -> bool:
-        return speaks(call, "v2/chat")
+    path_end = "v2/chat"
 
     def request(self, document: Any, call: Call) -> RequestFacts:
         del call
@@ -31,9 +28,6 @@ class ChatV2(JsonCodec):
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
         return AccountingDecoder(ChatAccount(status=status), status=status, request=request)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
 
     def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
         """The stream's last event with `finish_reason` ERROR and the message in it, as Cohere itself ends a generation

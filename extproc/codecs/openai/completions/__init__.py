@@ -6,21 +6,19 @@ import re
 from typing import Any
 
 from extproc.accounting import AccountingDecoder
-from extproc.codec import ResponseDecoder, ResponseEditor
+from extproc.codec import ResponseDecoder
 from extproc.codecs.openai.completions.conversation import read_conversation
 from extproc.codecs.openai.completions.request import read_request
 from extproc.codecs.openai.completions.response import CompletionAccount
-from extproc.codecs.openai.deployments import model_in_path, with_model_in_path
-from extproc.codecs.openai.stream_usage import UsageRemover, asking_for_usage
-from extproc.dialects.openai_chat.errors import error_event, error_reply
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.codecs.openai.deployments import model_in_path
+from extproc.codecs.openai.family import CompletingCodec
+from extproc.model import Call, Conversation, RequestFacts
 
 _PATH = re.compile(r"(?:.*/(?:v\d[a-z0-9]*|beta|openai|api|(?:deployments|engines)/[^/]+))?(?:/fim)?/completions")
 """Under a version or a deployment, not after any word: what is not quite `chat` must not be read as something else."""
 
 
-class OpenAiCompletions(JsonCodec):
+class OpenAiCompletions(CompletingCodec):
     api = "openai.completions"
     operation: str | None = "text_completion"
 
@@ -34,23 +32,6 @@ class OpenAiCompletions(JsonCodec):
     def response(self, *, call: Call, status: int, content_type: str | None, request: RequestFacts) -> ResponseDecoder:
         del call, content_type  # the bytes tell
         return AccountingDecoder(CompletionAccount(status=status), status=status, request=request)
-
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
-    def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
-        del call
-        return error_event(status=status, code=code, message=message, exchange_id=exchange_id)
-
-    def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
-        path = with_model_in_path(call.path, model)
-        return super().with_model(call, body, model) if path is None else (path, body)
-
-    def asking_for_usage(self, body: bytes) -> bytes | None:
-        return asking_for_usage(body)
-
-    def usage_remover(self) -> ResponseEditor | None:
-        return UsageRemover()
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         del call

@@ -12,19 +12,19 @@ from typing import Any
 import orjson
 
 from extproc.codec import ResponseDecoder
-from extproc.codecs.openai.deployments import model_in_path, with_model_in_path
+from extproc.codecs.openai.deployments import model_in_path
+from extproc.codecs.openai.family import OpenAiCodec
 from extproc.codecs.openai.responses.conversation import read_conversation
 from extproc.codecs.openai.responses.decoder import ResponsesDecoder
 from extproc.codecs.openai.responses.request import looks_like_responses, read_request
 from extproc.dialects.openai_chat.errors import error_reply
-from extproc.json_codec import JsonCodec
-from extproc.model import Call, Conversation, ErrorReply, RequestFacts
+from extproc.model import Call, Conversation, RequestFacts
 
 _MADE = re.compile(r".*/responses(?:/compact)?")
 _SHOWN = re.compile(r".*/responses/[^/]+")
 
 
-class OpenAiResponses(JsonCodec):
+class OpenAiResponses(OpenAiCodec):
     api = "openai.responses"
     operation: str | None = "chat"
 
@@ -44,9 +44,6 @@ class OpenAiResponses(JsonCodec):
         del content_type  # the bytes tell
         return ResponsesDecoder(status=status, request=request, is_asked_again=call.method == "GET")
 
-    def error(self, *, status: int, code: str, message: str, exchange_id: str) -> ErrorReply:
-        return error_reply(status=status, code=code, message=message, exchange_id=exchange_id)
-
     def error_event(self, *, call: Call, status: int, code: str, message: str, exchange_id: str) -> bytes:
         """The api's own `error` event; the SDKs raise for its `error` member, others read the members at the top."""
         del call
@@ -62,10 +59,6 @@ class OpenAiResponses(JsonCodec):
             **told,
         }
         return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"
-
-    def with_model(self, call: Call, body: bytes, model: str) -> tuple[str, bytes]:
-        path = with_model_in_path(call.path, model)
-        return super().with_model(call, body, model) if path is None else (path, body)
 
     def conversation(self, call: Call, request_body: bytes | None, response_body: bytes | None) -> Conversation:
         del call
