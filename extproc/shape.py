@@ -20,8 +20,11 @@ from extproc.framing.tolerant_json import utf8_size
 from extproc.model import UNKNOWN_PART_CHARS_MAX, Part
 
 NAME_CHARS_MAX = 256
-TOKENS_MAX = 1_000_000_000_000
-"""A larger figure counts no tokens of one call: it is a mistake or malice, and would not fit the archive's columns."""
+TOKENS_MAX = 1_000_000_000
+"""A larger figure counts no tokens of one call, but is a mistake or malice: a hundred times the longest context that is
+sold, and already thousands of dollars of somebody's budget."""
+WHOLE_FLOAT_MAX = 2.0**53
+"""Whole numbers beyond it have neighbours that a double does not know."""
 
 _WORD = re.compile(r"[a-z][a-z_]{0,23}")
 """No digits, no capitals: too little to hold a key."""
@@ -155,7 +158,7 @@ class Fields:
     def integer(self, key: str, *, at_least: int = 0) -> int | None:
         """Also written `256.0`, as clients send it that have no integers (JSON Schema counts it as one)."""
         value: int | float | None = self._members.get(key)
-        if type(value) is float and value.is_integer() and abs(value) <= TOKENS_MAX:
+        if type(value) is float and value.is_integer() and abs(value) <= WHOLE_FLOAT_MAX:
             value = int(value)
         elif value is not None and type(value) is not int:
             raise invalid(self.named(key), "an integer")

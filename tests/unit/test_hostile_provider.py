@@ -79,7 +79,7 @@ def test_half_a_surrogate_pair_in_an_error_becomes_a_question_mark(api: str) -> 
 
 
 @pytest.mark.parametrize(
-    "figure", ["1e30", "18446744073709551615", "9223372036854775808", "-1", "-1e30", "NaN", "1e999"]
+    "figure", ["1e30", "18446744073709551615", "9223372036854775808", "-1", "-1e30", "NaN", "1e999", "1000000001"]
 )
 def test_a_figure_that_counts_no_tokens_is_estimated_instead(figure: str) -> None:
     said = f'{{"usage": {{"prompt_tokens": {figure}, "completion_tokens": 1, "total_tokens": {figure}}}}}'
