@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from extproc.errors import LimitExceeded
 from extproc.framing.json_strings import Place, pointer, string_tokens, walk
-from extproc.media import is_encrypted, is_payload
+from extproc.media import is_encrypted, payload_begin
 from extproc.model import Finding, UninspectedPart
 from extproc.redaction import Span
 
@@ -168,8 +168,8 @@ class Findings:
         payload_fields = frozenset(part.field for part in uninspected)
         for place, is_key, text in walk(document, numbers_from=NUMBER_MIN):
             self._spend(len(text))
-            if payload_fields and not is_key and is_payload(text, place, payload_fields):
-                continue
+            if payload_fields and not is_key and (begin := payload_begin(text, place, payload_fields)) is not None:
+                text = text[:begin]  # noqa: PLW2901 (of a payload only the head that says what it is)
             matches = self._matches(text) or self._named_by_its_key(text, place, is_key=is_key)
             # A tool's arguments are JSON in a string: what they escape, the tool will read without its escapes.
             deeper = list(self._behind_escapes(text.encode(), matches)) if "\\" in text and '"' in text else ()

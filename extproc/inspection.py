@@ -290,6 +290,10 @@ def _without_hits(facts: RequestFacts, found: Findings) -> RequestFacts:
         tools=withheld(facts.tools),
         called_tools=withheld(facts.called_tools),
         rpc_methods=withheld(facts.rpc_methods),
+        uninspected_parts=tuple(
+            part if left_out(part.media_type) == part.media_type else replace(part, media_type=None)
+            for part in facts.uninspected_parts
+        ),
         previous_response_id=left_out(facts.previous_response_id),
         conversation_id=left_out(facts.conversation_id),
         parameters={

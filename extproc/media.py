@@ -105,24 +105,25 @@ def media_type_or_none(text: str) -> str | None:
     return named if _MEDIA_TYPE.fullmatch(named) else None
 
 
-def is_payload(text: str, place: Place, payload_fields: frozenset[str]) -> bool:
-    """Is this the base64 of a part that is reported as uninspected? Text in its stead is scanned."""
+def payload_begin(text: str, place: Place, payload_fields: frozenset[str]) -> int | None:
+    """Where in `text` the base64 of a part begins that is reported as uninspected: behind the head of a `data:` URL, or
+    at once. None for text in its stead."""
     if len(text) < _PAYLOAD_CHARS_MIN:
-        return False
+        return None
     begin = 0
     if text[:5].lower() == "data:":
         head = text[:_DATA_URL_HEAD_CHARS_MAX].partition(",")[0]
         if not head.lower().endswith(";base64"):
-            return False
+            return None
         begin = len(head) + 1
     if not _BASE64.fullmatch(text, begin):
-        return False
+        return None
     where = pointer(place)
     while where not in payload_fields:
         if not where:
-            return False
+            return None
         where = where.rpartition("/")[0]
-    return True
+    return begin
 
 
 def is_encrypted(document: Any, where: str, text: str) -> bool:

@@ -326,6 +326,23 @@ def test_a_data_url_is_of_the_kind_that_it_says(media_type: str, kind: str) -> N
     assert part.kind == "file", "a file stays one, whatever it says it holds"
 
 
+@pytest.mark.parametrize(
+    ("head", "media_type"),
+    [
+        (f"image/png;name={ADDRESS}", "image/png"),
+        ("image/4539578763621486", None),  # a card's number makes a media type, too
+    ],
+)
+def test_the_head_of_a_data_url_is_read_though_its_payload_is_not(head: str, media_type: str | None) -> None:
+    url = f"data:{head};base64,{'QUJD' * 1_000}"
+    document = {**CHAT, "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+    inspection = _inspect(document)
+    assert [field for _, field in _entities(inspection)] == ["/messages/0/content/0/image_url/url"]
+    assert [(part.kind, part.media_type) for part in inspection.facts.uninspected_parts] == [("image", media_type)]
+    rewritten = rewrite_request(json.dumps(document).encode(), inspection.findings, {"EMAIL_ADDRESS", "CREDIT_CARD"})
+    assert b"QUJD" * 1_000 in rewritten
+
+
 def test_a_key_in_the_place_of_a_payload_is_found() -> None:
     key = "sk-proj-" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA3" * 4  # made up; as long as they are issued
     source = {"type": "base64", "media_type": "application/pdf", "data": key}
