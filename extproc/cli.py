@@ -28,6 +28,7 @@ OTHER_COMMANDS: Final = (
     "archive",
     "config",
     "envoy-config",
+    "opa-config",
     "doctor",
     "policy",
     "key",

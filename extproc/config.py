@@ -232,8 +232,37 @@ class Jwt(Settings):
     jwks_file: LocalPath = Field(description="JSON Web Key Set that Envoy verifies tokens with")
 
 
+SigningAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
+]  # fmt: skip
+"""Of RFC 7518 §3.1 those with a public key: a shared secret would let every reader of a bundle sign one."""
+
+
 class Policy(Settings):
-    bundle: LocalPath = Field(Path("policies"), description="Folder or bundle archive that OPA serves")
+    bundle: LocalPath = Field(
+        Path("policies"),
+        description="Folder or bundle archive that OPA serves; with `bundle_url` only the tools use it",
+    )
+    bundle_url: str | None = Field(
+        None, description="http(s) URL of a signed bundle that OPA polls, in place of `bundle`"
+    )
+    bundle_token: Secret | None = Field(None, description="Bearer token for `bundle_url`; OPA needs it, and reads it")
+    bundle_ca_file: LocalPath | None = Field(
+        None, description="CA bundle for an https `bundle_url`; default: the system's"
+    )
+    verification_key_file: LocalPath | None = Field(
+        None, description="PEM file of the public key that bundles from `bundle_url` must be signed for; needed with it"
+    )
+    verification_algorithm: SigningAlgorithm = Field("RS256", description="Algorithm of these signatures")
+    poll_s: int = Field(10, ge=1, le=3600, description="How often `bundle_url` is asked for a newer bundle")
+    state_dir: LocalPath = Field(
+        Path("policy-state"), description="Where OPA keeps the last good bundle of `bundle_url` for its next start"
+    )
+    decision_log: bool = Field(
+        False,
+        description="OPA writes every decision to its standard output, masked by the bundle's `system.log`. Nothing is "
+        "remembered then, so that the log is whole",
+    )
     socket: LocalPath | None = Field(None, description="OPA's Unix socket; default: run_dir/opa.sock")
     deadline_ms: int = Field(250, ge=5, le=10_000, description="After this, OPA counts as down for the exchange")
     memo_bytes_max: int = Field(
@@ -246,6 +275,22 @@ class Policy(Settings):
     memo_entries_max: int = Field(
         20_000, ge=1, description="Decisions remembered at once. Beyond: the oldest is forgotten"
     )
+
+    @model_validator(mode="after")
+    def _delivered(self) -> Policy:
+        if self.bundle_url is None:
+            for name in ("bundle_token", "bundle_ca_file", "verification_key_file"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is of use only with bundle_url")
+            return self
+        url = urlsplit(self.bundle_url)
+        if url.scheme not in ("http", "https") or not url.hostname or not url.path.strip("/") or url.username:
+            raise ValueError("bundle_url: expected http(s)://host[:port]/path, without credentials")
+        if self.verification_key_file is None:
+            raise ValueError("bundle_url needs verification_key_file: what comes over the network must be signed")
+        if self.bundle_token is not None and url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost"):
+            raise ValueError("bundle_token: would travel in clear text: use an https bundle_url")
+        return self
 
 
 class LimitSettings(Settings):

@@ -76,17 +76,31 @@ def check(folder: Path, opa: Path | None = None) -> int:
     return 1 if unformatted or mistyped or test(folder, opa) != 0 else 0
 
 
-def bundle(folder: Path, out: Path, revision: str | None = None, opa: Path | None = None) -> str:
+def bundle(
+    folder: Path,
+    out: Path,
+    revision: str | None = None,
+    opa: Path | None = None,
+    *,
+    sign_key: Path | None = None,
+    sign_algorithm: str = "RS256",
+) -> str:
     """Build `out` (a `.tar.gz` that OPA serves) from the folder, tests left out. Returns the revision it carries.
 
-    The revision defaults to a hash of the policy files, so that equal policies have equal revisions anywhere. `out` is
-    replaced in one step. Raises `OperatorError` (`policy_invalid`) when opa refuses the policy.
+    `sign_key` is a PEM file with the private key that signs it (`sign_algorithm`: RFC 7518 §3.1). The revision defaults
+    to a hash of the policy files, so that equal policies have equal revisions anywhere. `out` is replaced in one step.
+    Raises `OperatorError` (`policy_invalid`) when opa refuses the policy.
     """
     _must_be_policy(folder)
     chosen = revision if revision is not None else content_revision(folder)
     target = out.resolve()
     partial = target.with_name(f".{target.name}.partial")
-    arguments = ["build", "--bundle", "--ignore", TESTS, "--revision", chosen, "--output", str(partial), "."]
+    signing: list[str] = []
+    if sign_key is not None:
+        if not sign_key.is_file():
+            raise OperatorError("key_unreadable", f"--sign-key {sign_key}: there is no such file")
+        signing = ["--signing-key", str(sign_key.resolve()), "--signing-alg", sign_algorithm]
+    arguments = ["build", "--bundle", "--ignore", TESTS, "--revision", chosen, *signing, "--output", str(partial), "."]
     built = _output(opa, arguments, folder)
     if built.returncode != 0:
         partial.unlink(missing_ok=True)

@@ -142,7 +142,7 @@ def _policy(configuration: Configuration, metrics: Metrics) -> Policy:
         configuration.opa_socket,
         metrics,
         deadline_ms=settings.deadline_ms,
-        memo_bytes_max=settings.memo_bytes_max,
+        memo_bytes_max=0 if settings.decision_log else settings.memo_bytes_max,
         memo_entries_max=settings.memo_entries_max,
     )
 

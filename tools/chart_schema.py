@@ -20,7 +20,7 @@ SET_BY_THE_CHART: Final[Mapping[str, frozenset[str]]] = {
     "Configuration": frozenset({"version", "replica_id", "run_dir", "teams", "fingerprint_key"}),
     "Listener": frozenset({"address", "tls"}),
     "Jwt": frozenset({"jwks_file"}),
-    "Policy": frozenset({"bundle", "socket"}),
+    "Policy": frozenset({"bundle", "socket", "state_dir", "bundle_token", "verification_key_file"}),
     "Capture": frozenset({"spool_dir", "archive_dir"}),
     "Telemetry": frozenset({"metrics_address", "access_log"}),
     "Secret": frozenset({"env", "value"}),
@@ -42,11 +42,12 @@ def derived() -> Node:
     for name, folder in FOLDERS.items():
         result[f"{name}Secret"] = _secret(secret, folder)
         _point(result[name], f"{name}Secret")
-    result["Provider"]["properties"]["ca_file"] = {
-        "description": models["Provider"]["properties"]["ca_file"]["description"],
-        "type": ["string", "null"],
-        "pattern": f"^/etc/headgate/ca/{_FILE_NAME}",
-    }
+    for name, field in (("Provider", "ca_file"), ("Policy", "bundle_ca_file")):
+        result[name]["properties"][field] = {
+            "description": models[name]["properties"][field]["description"],
+            "type": ["string", "null"],
+            "pattern": f"^/etc/headgate/ca/{_FILE_NAME}",
+        }
     result["Configuration"]["properties"]["providers"]["minProperties"] = 1
     result["Configuration"]["properties"]["routes"]["minItems"] = 1
     reachable = _reachable(result, ("Configuration", "Team"))

@@ -1,4 +1,4 @@
-"""`config check`, `config schema`, `envoy-config`."""
+"""`config check`, `config schema`, `envoy-config`, `opa-config`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def add_parsers(subparsers: Subparsers) -> None:
     envoy.add_argument("--validate", action="store_true", help="ask Envoy whether it is right (envoy --mode validate)")
     envoy.set_defaults(run=run_envoy_config)
 
+    opa = subparsers.add_parser(
+        "opa-config",
+        help="render OPA's configuration from headgate.yaml",
+        description="Renders OPA's configuration: where its bundle comes from, how it is verified, what is logged. OPA "
+        "reads it with --config-file; without policy.bundle_url it also needs --bundle FILE.",
+    )
+    add_config(opa)
+    opa.add_argument("--out", type=Path, metavar="FILE", help="write here instead of to stdout")
+    opa.set_defaults(run=run_opa_config)
+
 
 def run_check(arguments: argparse.Namespace) -> int:
     from extproc.teams import load_teams
@@ -48,7 +58,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     teams = load_teams(settings.teams)
     print(f"{path}: fine: {len(settings.routes)} routes, {len(settings.providers)} providers")
     print(f"{settings.teams}: fine: {len(teams.teams)} teams, {len(teams.callers())} callers")
-    if not settings.policy.bundle.exists():
+    if settings.policy.bundle_url is None and not settings.policy.bundle.exists():
         raise OperatorError("policy_missing", f"{path}: policy.bundle: there is no {settings.policy.bundle}")
     return 0
 
@@ -75,18 +85,34 @@ def run_envoy_config(arguments: argparse.Namespace) -> int:
             raise OperatorError("usage", "envoy-config --validate needs --out FILE: Envoy reads a file")
         sys.stdout.write(text)
         return 0
-    try:
-        arguments.out.unlink(missing_ok=True)
-        arguments.out.touch(0o600)
-        arguments.out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OperatorError("unwritable", f"cannot write {arguments.out}: {error.strerror}") from None
+    _write_private(arguments.out, text)
     if arguments.validate:
         from extproc.stack.tools import find_envoy
 
         validate(arguments.out, find_envoy(), _placeholders(settings))
         print(f"{arguments.out}: Envoy accepts it")
     return 0
+
+
+def run_opa_config(arguments: argparse.Namespace) -> int:
+    from extproc.stack.opa_config import render_opa, to_yaml
+
+    text = to_yaml(render_opa(load_config(arguments)))
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        _write_private(arguments.out, text)
+    return 0
+
+
+def _write_private(path: Path, text: str) -> None:
+    """For the owner's eyes: keys stand in it, or may."""
+    try:
+        path.unlink(missing_ok=True)
+        path.touch(0o600)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OperatorError("unwritable", f"cannot write {path}: {error.strerror}") from None
 
 
 def _placeholders(settings: Configuration) -> dict[str, str]:

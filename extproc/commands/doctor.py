@@ -98,6 +98,7 @@ def _folder(what: str, path: Path) -> Finding:
 
 
 def _opa(configuration: Configuration) -> Finding:
+    from extproc.commands.policy_health import policy_health
     from extproc.stack.ready import ask
 
     status, body = ask(
@@ -108,7 +109,8 @@ def _opa(configuration: Configuration) -> Finding:
         return Finding("opa", good=False, says="it answers, but the policy has no decision: is the bundle loaded?")
     if answer["result"].get("action") != "deny":
         return Finding("opa", good=False, says="the policy does not deny an empty input: it may fail open")
-    return Finding("opa", good=True, says=f"decides over {configuration.opa_socket}")
+    good, says = policy_health(configuration.opa_socket)
+    return Finding("opa", good, f"decides over {configuration.opa_socket}: {says}")
 
 
 def _extproc(configuration: Configuration) -> Finding:

@@ -25,6 +25,12 @@ def add_parsers(subparsers: Subparsers) -> None:
                 "--out", type=Path, default=Path("bundle.tar.gz"), metavar="FILE", help="where the bundle goes"
             )
             parser.add_argument("--revision", metavar="TEXT", help="default: a hash of the policy's files")
+            parser.add_argument(
+                "--sign-key", type=Path, metavar="FILE", help="PEM file of the private key that signs it"
+            )
+            parser.add_argument(
+                "--sign-algorithm", default="RS256", metavar="ALG", help="RS256 (default), ES256, … (RFC 7518)"
+            )
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
@@ -48,6 +54,12 @@ def run_check(arguments: argparse.Namespace) -> int:
 def run_bundle(arguments: argparse.Namespace) -> int:
     from extproc import policy_tools
 
-    revision = policy_tools.bundle(_folder(arguments), arguments.out, revision=arguments.revision)
+    revision = policy_tools.bundle(
+        _folder(arguments),
+        arguments.out,
+        revision=arguments.revision,
+        sign_key=arguments.sign_key,
+        sign_algorithm=arguments.sign_algorithm,
+    )
     print(f"{arguments.out}: revision {revision}")
     return 0

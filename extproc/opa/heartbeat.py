@@ -62,7 +62,7 @@ class Heartbeat:
         self._clock = clock
         self._connection: Connection | None = None
         self._inode: tuple[int, int] | None = None
-        self._bundles = b""
+        self._served = b""
         self._generation: Generation | None = None
         self._confirmed_s = -math.inf
         self._task: asyncio.Task[None] | None = None
@@ -102,14 +102,15 @@ class Heartbeat:
             self._connection, self._inode = await self._open(), inode
         sent_s = self._clock()
         bundles = await self._get(BUNDLES_PATH, ANSWER_S_MAX)
-        if self._generation is None or bundles != self._bundles:
+        served = bundle_facts.identity(bundles)
+        if self._generation is None or served != self._served:
             self._generation = None  # from here on the old one is over, whatever comes of the new one
             facts = await self._examine(bundles)
             sent_s = self._clock()
-            if await self._get(BUNDLES_PATH, ANSWER_S_MAX) != bundles:
+            if bundle_facts.identity(await self._get(BUNDLES_PATH, ANSWER_S_MAX)) != served:
                 return  # it changed meanwhile: look again with the next beat
             self._renewed(facts)
-            self._bundles, self._generation = bundles, Generation(facts)
+            self._served, self._generation = served, Generation(facts)
             _log.info("policy_live", revision=facts.revision, memo=facts.bypass or "on", detail=facts.detail)
         self._confirmed_s = sent_s
 

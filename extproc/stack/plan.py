@@ -53,6 +53,11 @@ class Plan:
         return self.run_dir / "headgate.yaml"
 
     @property
+    def opa_path(self) -> Path:
+        """OPA's rendered configuration."""
+        return self.run_dir / "opa.yaml"
+
+    @property
     def envoy_path(self) -> Path:
         return self.run_dir / "envoy.yaml"
 
@@ -91,7 +96,7 @@ def plan(
         raise OperatorError("recordings_missing", f"--upstream {upstream}: {directory} is not a folder")
     configuration = load(config_path)
     load_teams(configuration.teams)
-    if not configuration.policy.bundle.exists():
+    if configuration.policy.bundle_url is None and not configuration.policy.bundle.exists():
         bundle = configuration.policy.bundle
         raise OperatorError("policy_missing", f"{config_path}: policy.bundle: there is no {bundle}")
     overrides, temporary = _state_overrides(state) if state is not None else ({}, False)
@@ -140,6 +145,7 @@ def _state_overrides(state: Path) -> tuple[dict[str, Any], bool]:
     overrides = {
         "run_dir": str(run_dir),
         "capture": {"spool_dir": str(state / "spool"), "archive_dir": str(state / "archive")},
+        "policy": {"state_dir": str(state / "policy-state")},
         "telemetry": {"access_log": str(state / "run" / "access.log")},
     }
     return overrides, temporary

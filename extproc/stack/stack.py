@@ -25,6 +25,7 @@ from capture.status import STATUS_FOLDER
 from extproc import policy_tools
 from extproc.envoy_config import RenderOptions, render, to_yaml
 from extproc.errors import DependencyError, OperatorError
+from extproc.stack import opa_config
 from extproc.stack.child import Child, Program
 from extproc.stack.plan import Plan, as_yaml
 from extproc.stack.ready import POLL_S, accepts, answers, ask, wait_until
@@ -136,7 +137,7 @@ class Stack:
         return requests
 
     def prepare(self) -> None:
-        """Folders, the effective configuration, Envoy's bootstrap, the policy bundle."""
+        """Folders, the effective configuration, Envoy's bootstrap, OPA's configuration, the policy bundle."""
         plan, configuration = self.plan, self.plan.configuration
         _make_folder("run_dir", plan.run_dir)
         _make_folder("run_dir", plan.log_dir)
@@ -151,7 +152,10 @@ class Stack:
             configuration, load_teams(configuration.teams), RenderOptions(upstream=plan.upstream_address)
         )
         _write_private(plan.envoy_path, to_yaml(bootstrap))
-        if configuration.policy.bundle.is_dir():
+        _write_private(plan.opa_path, opa_config.to_yaml(opa_config.render_opa(configuration)))
+        if configuration.policy.bundle_url is not None:
+            _make_folder("policy.state_dir", configuration.policy.state_dir, 0o700)
+        elif configuration.policy.bundle.is_dir():
             policy_tools.bundle(configuration.policy.bundle, self._bundle, opa=plan.opa)
 
     @property
@@ -166,7 +170,8 @@ class Stack:
         upstream = [sys.executable, "-m", "extproc.upstream", plan.upstream, "--socket", str(plan.upstream_socket)]
         opa = [
             str(plan.opa), "run", "--server", "--skip-version-check", "--log-level", "error",
-            "--addr", f"unix://{configuration.opa_socket}", "--bundle", str(self._bundle),
+            "--addr", f"unix://{configuration.opa_socket}", "--config-file", str(plan.opa_path),
+            *([] if configuration.policy.bundle_url is not None else ["--bundle", str(self._bundle)]),
         ]  # fmt: skip
         envoy = [
             str(plan.envoy), "--disable-hot-restart", "--concurrency", str(plan.concurrency),

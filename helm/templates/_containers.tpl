@@ -60,6 +60,25 @@ env:
       readOnly: true
 {{- end }}
 
+{{/* Renders OPA's configuration, where it has more to know than its bundle's file. */}}
+{{- define "headgate.container.opaConfig" -}}
+- name: opa-config
+  {{- include "headgate.ours" . | nindent 2 }}
+  command: [headgate, opa-config]
+  args: [--config, /etc/headgate/headgate.yaml, --out, /run/headgate/opa.yaml]
+  securityContext:
+    {{- include "headgate.security" . | nindent 4 }}
+  resources:
+    {{- toYaml .Values.init.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "headgate.ourMounts" . | nindent 4 }}
+    {{- if .Values.policy.verificationKey.existingConfigMap }}
+    - name: verification-key
+      mountPath: /etc/headgate/verification-key
+      readOnly: true
+    {{- end }}
+{{- end }}
+
 {{/*
 Renders Envoy's bootstrap. Clients' keys stand in it, so it lies in memory, where only Envoy mounts it. The CA file is the
 one of Envoy's image: without it the image that renders would be searched for one.
@@ -108,8 +127,11 @@ one of Envoy's image: without it the image that renders would be searched for on
     - --addr=unix:///run/headgate/opa.sock
     # Health and metrics only: nothing can be asked or changed there.
     - --diagnostic-addr=0.0.0.0:{{ .Values.opa.diagnosticPort }}
+    - --config-file=/run/headgate/opa.yaml
+    {{- if not .Values.settings.policy.bundle_url }}
     - --bundle
     - /run/headgate/bundle.tar.gz
+    {{- end }}
   ports:
     - name: opa-diagnostic
       containerPort: {{ .Values.opa.diagnosticPort }}
@@ -127,6 +149,22 @@ one of Envoy's image: without it the image that renders would be searched for on
   volumeMounts:
     - name: run
       mountPath: /run/headgate
+    {{- if .Values.settings.policy.bundle_url }}
+    # The last good bundle, and nothing of the spool.
+    - name: state
+      mountPath: /var/lib/headgate/state/policy
+      subPath: policy
+    {{- end }}
+    {{- if .Values.policy.bundleToken.existingSecret }}
+    - name: bundle-token
+      mountPath: /etc/headgate/bundle-token
+      readOnly: true
+    {{- end }}
+    {{- if .Values.settings.policy.bundle_ca_file }}
+    - name: ca
+      mountPath: /etc/headgate/ca
+      readOnly: true
+    {{- end }}
 {{- end }}
 
 {{- define "headgate.container.capture" -}}

@@ -16,6 +16,16 @@ here and nowhere in the values, so that the two cannot disagree.
 {{- $_ := set $telemetry "metrics_address" (printf "0.0.0.0:%d" (int .Values.metrics.port)) -}}
 {{- end -}}
 {{- $capture := dict "spool_dir" "/var/lib/headgate/state/spool" "archive_dir" "/var/lib/headgate/archive" -}}
+{{- $policy := dict "bundle" "/etc/headgate/policy/bundle" -}}
+{{- if $settings.policy.bundle_url -}}{{- $_ := set $policy "state_dir" "/var/lib/headgate/state/policy" -}}{{- end -}}
+{{- if .Values.policy.verificationKey.existingConfigMap -}}
+{{- $file := printf "/etc/headgate/verification-key/%s" .Values.policy.verificationKey.key -}}
+{{- $_ := set $policy "verification_key_file" $file -}}
+{{- end -}}
+{{- if .Values.policy.bundleToken.existingSecret -}}
+{{- $file := printf "/etc/headgate/bundle-token/%s" .Values.policy.bundleToken.key -}}
+{{- $_ := set $policy "bundle_token" (dict "file" $file) -}}
+{{- end -}}
 {{- $all := dict
   "version" 1
   "replica_id" (dict "env" "HEADGATE_REPLICA_ID")
@@ -24,7 +34,7 @@ here and nowhere in the values, so that the two cannot disagree.
   "teams" "/etc/headgate/teams.yaml"
   "providers" $settings.providers
   "routes" $settings.routes
-  "policy" (merge (dict "bundle" "/etc/headgate/policy/bundle") $settings.policy)
+  "policy" (merge $policy $settings.policy)
   "limits" $settings.limits
   "capture" (merge $capture $settings.capture)
   "telemetry" (merge $telemetry $settings.telemetry)
@@ -95,6 +105,15 @@ last batch of capture, then OPA. Whoever is not done by then is killed, and the 
 {{- end -}}
 {{- if and $v.policy.existingConfigMap (or $v.policy.data $v.policy.files) -}}
 {{- fail "policy.data and policy.files change the chart's own policy: they cannot be used with policy.existingConfigMap" -}}
+{{- end -}}
+{{- if and $v.settings.policy.bundle_url (not $v.policy.verificationKey.existingConfigMap) -}}
+{{- fail "policy.verificationKey.existingConfigMap is needed with settings.policy.bundle_url: bundles must be signed" -}}
+{{- end -}}
+{{- if and (not $v.settings.policy.bundle_url) (or $v.policy.verificationKey.existingConfigMap $v.policy.bundleToken.existingSecret) -}}
+{{- fail "policy.verificationKey and policy.bundleToken are of use only with settings.policy.bundle_url" -}}
+{{- end -}}
+{{- if and $v.settings.policy.bundle_ca_file (not $v.ca.existingConfigMap) -}}
+{{- fail "ca.existingConfigMap is needed: settings.policy.bundle_ca_file lies in it" -}}
 {{- end -}}
 {{- if and $v.extproc.gateReadiness (include "headgate.anyShadow" .) -}}
 {{- fail "extproc.gateReadiness would take routes in shadow down with extproc: use it only where every route enforces" -}}

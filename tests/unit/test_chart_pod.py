@@ -15,10 +15,22 @@ from extproc.errors import OperatorError
 from extproc.policy_tools import content_revision
 from extproc.stack.tools import OPA_VERSION
 from extproc.teams import load_teams
-from tests.chart import CHART, EXAMPLES, FIRST_STEPS, ROOT, Node, containers, manifests, one, pod, template
+from tests.chart import (
+    CHART,
+    EXAMPLES,
+    FIRST_STEPS,
+    ROOT,
+    Node,
+    containers,
+    manifests,
+    one,
+    pod,
+    template,
+    try_template,
+)
 from tests.kubelet import projected, write_atomically
 
-OURS = {"policy-bundle", "envoy-bootstrap", "capture", "extproc", "await-sidecars", "keeper"}
+OURS = {"policy-bundle", "opa-config", "envoy-bootstrap", "capture", "extproc", "await-sidecars", "keeper"}
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.name)
@@ -75,7 +87,7 @@ def test_the_sidecars_stop_after_envoy_with_extproc_first_and_opa_last(spec: Nod
     assert stay == ["opa", "capture", "extproc"]
     assert [c["name"] for c in spec["containers"]] == ["envoy", "keeper"]
     end = [c["name"] for c in spec["initContainers"] if "restartPolicy" not in c]
-    assert end == ["policy-bundle", "envoy-bootstrap", "await-sidecars"]
+    assert end == ["policy-bundle", "opa-config", "envoy-bootstrap", "await-sidecars"]
     assert [c["name"] for c in spec["initContainers"]][-1] == "await-sidecars"
 
 
@@ -269,3 +281,51 @@ def test_the_chart_is_of_the_programs_version() -> None:
     project = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert project is not None
     assert chart["appVersion"] == project[1]
+
+
+DELIVERED: dict[str, Any] = {
+    "policy": {
+        "verificationKey": {"existingConfigMap": "policy-signer"},
+        "bundleToken": {"existingSecret": "policy-token"},
+    },
+    "ca": {"existingConfigMap": "own-cas"},
+}
+BUNDLE_URL = "https://policies.example.com/headgate/bundle.tar.gz"
+
+
+def delivered(**policy: Any) -> list[Node]:
+    """The first example with a policy that OPA downloads."""
+    values = yaml.safe_load(FIRST_STEPS.read_text()) | DELIVERED
+    values["settings"]["policy"] = {"bundle_url": BUNDLE_URL, "bundle_ca_file": "/etc/headgate/ca/own.pem"} | policy
+    return manifests(template(values))
+
+
+def test_a_downloaded_policy_is_not_built_and_opa_has_all_that_its_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = delivered(poll_s=30)
+    settings = configuration(documents, tmp_path, monkeypatch)
+    found = containers(pod(documents))
+    assert "policy-bundle" not in found
+    assert "/run/headgate/bundle.tar.gz" not in found["opa"]["args"]
+    assert settings.policy.bundle_url == BUNDLE_URL
+    assert settings.policy.poll_s == 30
+    assert settings.policy.verification_key_file is not None
+    assert settings.policy.bundle_token is not None
+    assert covered(str(settings.policy.verification_key_file), found["opa-config"])
+    for path in (settings.policy.bundle_token.file, settings.policy.bundle_ca_file, settings.policy.state_dir):
+        assert covered(str(path), found["opa"])
+
+
+def test_only_opa_sees_the_token_of_the_bundle_server() -> None:
+    found = containers(pod(delivered()))
+    mounting = {name for name, c in found.items() if "bundle-token" in {m["name"] for m in c["volumeMounts"]}}
+    assert mounting == {"opa"}
+
+
+def test_a_bundle_url_without_a_key_is_refused_by_the_chart() -> None:
+    values = yaml.safe_load(FIRST_STEPS.read_text())
+    values["settings"]["policy"] = {"bundle_url": BUNDLE_URL}
+    done = try_template(values)
+    assert done.returncode != 0
+    assert "policy.verificationKey.existingConfigMap is needed" in done.stderr

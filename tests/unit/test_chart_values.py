@@ -113,6 +113,23 @@ ALONE: list[tuple[dict[str, Any], str]] = [
         {"policy.existingConfigMap": "rules", "policy.items": [{"key": "m", "path": "rules/mine.rego"}]},
         "name: rules\n            items:\n              - key: m\n                path: bundle/rules/mine.rego",
     ),
+    (
+        {
+            "settings.policy": {"bundle_url": "https://policies.example/bundle.tar.gz"},
+            "policy.verificationKey.existingConfigMap": "signer",
+            "policy.verificationKey.key": "signer.pem",
+        },
+        "verification_key_file: /etc/headgate/verification-key/signer.pem",
+    ),
+    (
+        {
+            "settings.policy": {"bundle_url": "https://policies.example/bundle.tar.gz"},
+            "policy.verificationKey.existingConfigMap": "signer",
+            "policy.bundleToken.existingSecret": "bundle-reader",
+            "policy.bundleToken.key": "bearer",
+        },
+        "file: /etc/headgate/bundle-token/bearer",
+    ),
     ({"archive.existingClaim": "lake"}, "claimName: lake"),
     ({"image.tag": "0.9.9"}, "image: headgate:0.9.9"),
     ({"envoy.image.digest": DIGEST}, f"image: envoyproxy/envoy@{DIGEST}"),

@@ -32,8 +32,8 @@ def test_every_command_and_verb_has_help(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
     for command in (
-        "up", "serve", "archive", "config", "envoy-config", "doctor", "policy", "key", "inspect", "scan", "sql",
-        "sessions", "show", "verify",
+        "up", "serve", "archive", "config", "envoy-config", "opa-config", "doctor", "policy", "key", "inspect", "scan",
+        "sql", "sessions", "show", "verify",
     ):  # fmt: skip
         assert f"\n    {command}" in said
         assert main([command, "--help"]) == 0
