@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Database:
                 "archive_empty",
                 f"the archive at {archive_dir} holds no rows yet: send a request, wait a flush interval",
             )
+        self._archive_dir = archive_dir
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET temp_directory = ''")  # nothing is spilled beside somebody's current folder
@@ -60,13 +62,16 @@ class Database:
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
 
-    def ask(self, query: str, parameters: Sequence[Any] = ()) -> Result:
-        """Run one reading statement. Raises `QueryRefused` with one line for anything that cannot be run."""
+    def ask(self, query: str, parameters: Sequence[Any] = (), *, fetch_rows: int = _FETCH_ROWS) -> Result:
+        """Run one reading statement. Raises `QueryRefused` with one line for anything that cannot be run.
+
+        Rows are handed out as they come, `fetch_rows` of them in memory at once.
+        """
         try:
             self._check(query)
             cursor = self._connection.execute(query, list(parameters))
             description = cursor.description or []
-            return Result(tuple(column[0] for column in description), self._fetch(cursor))
+            return Result(tuple(column[0] for column in description), self._fetch(cursor, fetch_rows))
         except duckdb.Error as error:
             raise QueryRefused("query_refused", _one_line(error)) from None
 
@@ -75,9 +80,20 @@ class Database:
         result = self.ask(query, parameters)
         return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
-    def _fetch(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    def file_pairs(self, first: date, last: date) -> Iterator[tuple[str, str | None]]:
+        """Each file of the facts of these days (UTC) with the file of the same rows' content, as SQL literals for
+        `read_parquet`: for work that must not hold a day in memory. None where the content cannot be read."""
+        for day in sorted((self._archive_dir / Tree.FACTS).glob("dt=*")):
+            if not f"dt={first}" <= day.name <= f"dt={last}":
+                continue
+            for facts in sorted(day.glob("*.parquet")):
+                content = self._archive_dir / Tree.CONTENT / day.name / facts.name
+                readable = os.access(content, os.R_OK)
+                yield _literal(_escaped(facts)), _literal(_escaped(content)) if readable else None
+
+    def _fetch(self, cursor: duckdb.DuckDBPyConnection, fetch_rows: int) -> Iterator[tuple[Any, ...]]:
         try:
-            while rows := cursor.fetchmany(_FETCH_ROWS):
+            while rows := cursor.fetchmany(fetch_rows):
                 yield from rows
         except duckdb.Error as error:
             raise QueryRefused("query_failed", _one_line(error)) from None
