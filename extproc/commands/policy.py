@@ -1,16 +1,16 @@
-"""`policy test|check|bundle`: work on Rego."""
+"""`policy test|check|bundle|replay`: work on Rego."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from extproc.commands import Subparsers, add_config, load_config
+from extproc.commands import Subparsers, add_config, load_config, replaying
 
 
 def add_parsers(subparsers: Subparsers) -> None:
     policy = subparsers.add_parser("policy", help="test, check or bundle the Rego policy")
-    verbs = policy.add_subparsers(dest="verb", metavar="test|check|bundle", required=True)
+    verbs = policy.add_subparsers(dest="verb", metavar="test|check|bundle|replay", required=True)
     for verb, text, handler in (
         ("test", "run the policy's tests, with coverage", run_test),
         ("check", "format, strict types against the input schema, and the tests", run_check),
@@ -31,6 +31,7 @@ def add_parsers(subparsers: Subparsers) -> None:
             parser.add_argument(
                 "--sign-algorithm", default="RS256", metavar="ALG", help="RS256 (default), ES256, … (RFC 7518)"
             )
+    replaying.add_parser(verbs)
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
