@@ -171,6 +171,16 @@ HIDDEN: Final[Mapping[str, tuple[Lane, Any, str]]] = {
         {**CHAT, "messages": [{"role": "user", "content": '{"k": "' + KEY.replace("sk-", "sk\\u002d") + '"}'}]},
         "content.data_classes",
     ),
+    "a secret behind a line break in JSON in JSON": (
+        OPENAI,
+        {**CHAT, "messages": [{"role": "user", "content": json.dumps({"x": json.dumps({"out": f"key:\n{KEY}"})})}]},
+        "content.data_classes",
+    ),
+    "a model among the fallbacks of LiteLLM": (
+        OPENAI,
+        {**CHAT, "fallbacks": [{"model": "gpt-5"}]},
+        "access.model_allowlist",
+    ),
     "content that only some read": (
         OPENAI,
         {**CHAT, "messages": [{"role": "user", "Content": [IMAGE]}]},
@@ -193,6 +203,17 @@ def test_what_is_hidden_from_policy_does_not_pass(stack: Stack, case: str) -> No
     assert KEY.encode() not in done.reply.body
     row = done.facts
     assert (row["decision"], row["error_type"]) == ("deny", code)
+
+
+def test_a_card_in_the_numbers_of_a_call_is_replaced_on_its_way(stack: Stack) -> None:
+    card = 4_539_578_763_621_486  # Luhn's digit is right; issued to nobody
+    call = {"type": "tool_use", "id": "toolu_1", "name": "pay", "input": {"card_number": card, "cents": 1_250}}
+    done = deliver(stack, ANTHROPIC, {**MESSAGES, "messages": [{"role": "assistant", "content": [call]}]})
+    (entry,) = done.received
+    sent = json.loads(received_body(entry))["messages"][0]["content"][0]["input"]
+    assert sent == {"card_number": "<CREDIT_CARD>", "cents": 1_250}
+    assert done.facts["decision"] == "redact"
+    assert str(card).encode() not in done.facts["request_body"]
 
 
 def test_a_deployment_in_the_path_is_the_model_that_is_judged(stack: Stack) -> None:
