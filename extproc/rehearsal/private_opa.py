@@ -50,10 +50,11 @@ def private_opa(bundle: Path, opa: Path | None = None) -> Iterator[PrivateOpa]:
         folder = Path(name)
         served = _built(bundle, folder, binary)
         socket = folder / "opa.sock"
-        command = [str(binary), "run", "--server", f"--addr=unix://{socket}", "--log-level=error", "--skip-verify"]
+        command = [str(binary), "run", "--server", f"--addr=unix://{socket}", "--log-level=error"]
+        command += ["--skip-verify", "--skip-version-check", "--bundle", str(served)]
         with (folder / "opa.log").open("wb") as log, closing(Watchdog()) as watchdog:
             process = subprocess.Popen(
-                [*command, "--bundle", str(served)],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -86,7 +87,7 @@ def _built(bundle: Path, folder: Path, binary: Path) -> Path:
 
 def _wait(process: subprocess.Popen[bytes], socket: Path, log: Path, bundle: Path) -> None:
     deadline = time.monotonic() + START_S_MAX
-    while not answers(socket, "/health?bundles"):
+    while not answers(socket, "/health?bundles=true"):
         if process.poll() is not None:
             said = log.read_text(encoding="utf-8", errors="replace")[:_LOG_CHARS_MAX].strip()
             raise DependencyError("bundle_unusable", f"{bundle}: OPA cannot serve it:\n{said}")
