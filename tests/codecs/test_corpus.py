@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from extproc.model import UsageSource
-from tests.codecs.support import Recording, bytewise, corpus_recordings
+from tests.codecs.support import Recording, corpus_recordings
 
 APIS = ("openai.chat", "anthropic.messages")
 RECORDINGS = [r for r in corpus_recordings(*APIS) if r.codec.api in APIS]
@@ -96,15 +96,6 @@ def test_usage_names_and_reasons_are_what_the_provider_said(recording: Recording
         assert facts.usage.output_tokens == -(-facts.text_bytes // 4)
     if recording.meta["usage_last_seen"] and recording.codec.api == "openai.chat":
         assert facts.usage.input_tokens == recording.meta["usage_last_seen"]["prompt_tokens"]
-
-
-@each_recording
-def test_chunks_never_change_the_facts(recording: Recording) -> None:
-    body = recording.response_body
-    whole = recording.response_facts(body)
-    assert recording.response_facts(*bytewise(body)) == whole
-    for size in (3, 1_000, 65_536):
-        assert recording.response_facts(*(body[i : i + size] for i in range(0, len(body), size))) == whole
 
 
 @each_recording
