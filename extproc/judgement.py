@@ -49,6 +49,7 @@ from extproc.model import (
     Route,
     StreamUsage,
 )
+from extproc.overrides import METHOD_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,12 @@ class Judgement:
     def inspected(self) -> bool:
         return self._state not in (_State.NEW, _State.INSPECTING)
 
+    @property
+    def _overridden(self) -> bool:
+        """The query could say another method, or another model or prompt than a body that we read."""
+        said = self.call.overrides
+        return bool(said) and (bool(said & METHOD_PARAMETERS) or self.codec.api not in _WITHOUT_MODEL)
+
     def response_decoder(self, status: int, content_type: str | None) -> ResponseDecoder:
         """A decoder for the response, with what is known of the request by now."""
         facts = self.inspection.facts if self.inspected else RequestFacts()
@@ -202,6 +209,8 @@ class Judgement:
 
     def _ask(self, at_ns: int | None) -> tuple[Effect, ...]:
         self._state = _State.ASKING
+        if self.inspection.problem is None and self._overridden:
+            self.inspection = replace(self.inspection, problem=_OVERRIDDEN)
         document = policy.build_input(
             route=self.route,
             principal=self.principal,
@@ -376,6 +385,10 @@ class Judgement:
             asks_usage=self._asking is not None,
         )
 
+
+_WITHOUT_MODEL = frozenset({"opaque", "mcp"})
+"""Apis of whose bodies no model and no prompt is judged: their queries are their own."""
+_OVERRIDDEN = Problem("ambiguous_query", "the query says what method or body say: some servers would obey it instead")
 
 _NOT_SCANNED = frozenset(
     {"undecodable_content", "unsupported_content_encoding", "decoded_too_large", "inspect_budget", "invalid_utf8"}

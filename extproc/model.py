@@ -96,6 +96,8 @@ class Call:
     hints: Mapping[str, str] = field(default_factory=dict)
     """The headers that tell apis apart (`CALL_HINTS`), by lower-case name, each value cut at `HINT_CHARS_MAX`. A client
     writes them as it likes: they may pick between codecs, never open what a path would not."""
+    overrides: frozenset[str] = frozenset()
+    """Query parameters that could say another request than method and body (`overrides`)."""
 
 
 CALL_HINTS = ("accept", "anthropic-version", "mcp-protocol-version", "mcp-session-id", "x-amz-target")

@@ -21,6 +21,7 @@ from extproc.model import (
     Route,
     Usage,
 )
+from extproc.overrides import overriding_parameters
 from extproc.principal import Directory
 
 UNKNOWN_ROUTE = "unknown"
@@ -55,7 +56,6 @@ class Surroundings:
     price: Price
 
 
-
 def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:
     """The route that Envoy took (`xds.route_name`). One that we have no settings for is refused where Envoy waits."""
     route = routes.get(context.attributes.get("xds.route_name", ""))
@@ -75,7 +75,8 @@ def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:
 
 def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, str]) -> Call:
     """The call as the provider sees it. Without request headers (a filter before us answered) attributes tell."""
-    path = (headers.get(":path") or attributes.get("request.path") or "").partition("?")[0]
+    target = headers.get(":path") or attributes.get("request.path") or ""
+    path = target.partition("?")[0]
     if route.prefix and (path == route.prefix or path.startswith(route.prefix + "/")):
         path = path[len(route.prefix) :] or "/"
     authority = headers.get(":authority") or attributes.get("request.host") or ""
@@ -87,6 +88,7 @@ def call_of(route: Route, headers: Mapping[str, str], attributes: Mapping[str, s
         content_encoding=content_coding(headers.get("content-encoding")),
         has_length="content-length" in headers,
         hints={name: headers[name][:HINT_CHARS_MAX] for name in CALL_HINTS if name in headers},
+        overrides=overriding_parameters(target),
     )
 
 

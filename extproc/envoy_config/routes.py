@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from extproc import overrides
 from extproc.config import Configuration, RouteSettings
 from extproc.envoy_config.clusters import cluster_name
 from extproc.envoy_config.filters import key_headers_to_remove, per_route
@@ -22,9 +23,6 @@ from extproc.model import Mode
 
 RETRY_ON = "connect-failure,refused-stream,reset-before-request,retriable-status-codes"
 """Only where the provider cannot have begun to answer: it never saw the request, or said 503."""
-
-OVERRIDES = ("x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url")
-"""Headers by which some servers take another method or path than the one that was judged."""
 
 
 def route_configuration(configuration: Configuration) -> Node:
@@ -119,7 +117,7 @@ def _route(configuration: Configuration, route: RouteSettings) -> Node:
         "typed_per_filter_config": per_route(configuration, route),
     }
     if route.mode is Mode.ENFORCE:
-        node["request_headers_to_remove"] = [*key_headers_to_remove(route), *OVERRIDES]
+        node["request_headers_to_remove"] = [*key_headers_to_remove(route), *overrides.HEADERS]
         node["request_headers_to_add"] = [
             {
                 "header": {"key": "accept-encoding", "value": "identity"},

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 
 from extproc.stack import Stack
 from tests.e2e.gate import Reply
@@ -56,9 +58,13 @@ def exchange(stack: Stack, request: bytes, body: bytes = b"", *, wait_for_contin
                 read += client.recv(READ_BYTES)
             interim, _, read = read.partition(b"\r\n\r\n")
             assert interim.startswith(b"HTTP/1.1 100"), interim
-        client.sendall(body)
-        while data := client.recv(READ_BYTES):
-            read += data
+        try:
+            client.sendall(body)
+            while data := client.recv(READ_BYTES):
+                read += data
+        except (ConnectionResetError, BrokenPipeError):
+            if not read:
+                raise  # else: answered and closed before the body was read (RFC 9112 §9.6)
     return _parsed(read)
 
 
@@ -112,14 +118,44 @@ def exchange_h2(
         return _read_h2(connection, client)
 
 
-def _read_h2(connection: h2.connection.H2Connection, client: socket.socket) -> FullReply:
+def exchange_fields(
+    stack: Stack,
+    fields: Sequence[tuple[str, str]],
+    pieces: Sequence[bytes] = (),
+    trailers: Sequence[tuple[str, str]] = (),
+) -> FullReply:
+    """As `exchange_h2`, with header fields that no library would send. Status 0: the stream or the connection ended
+    without an answer."""
+    lax = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    connection = h2.connection.H2Connection(lax)
+    connection.initiate_connection()
+    connection.send_headers(1, fields, end_stream=not pieces and not trailers)
+    early: list[h2.events.Event] = []
+    with connect(stack) as client:
+        try:
+            for index, piece in enumerate(pieces):
+                client.sendall(connection.data_to_send())
+                while connection.local_flow_control_window(1) < len(piece):
+                    early += connection.receive_data(client.recv(READ_BYTES))
+                connection.send_data(1, piece, end_stream=index == len(pieces) - 1 and not trailers)
+            if trailers:
+                connection.send_headers(1, trailers, end_stream=True)
+            client.sendall(connection.data_to_send())
+            return _read_h2(connection, client, early)
+        except (ConnectionResetError, BrokenPipeError, h2.exceptions.ProtocolError):
+            return FullReply(0, {}, b"")
+
+
+def _read_h2(
+    connection: h2.connection.H2Connection, client: socket.socket, early: Iterable[h2.events.Event] = ()
+) -> FullReply:
+    """`early`: what was received while the request was still being sent."""
     got: dict[str, str] = {}
     trailers: dict[str, str] = {}
     chunks: list[bytes] = []
+    events = list(early)
     while True:
-        data = client.recv(READ_BYTES)
-        assert data, "the connection was closed before the response's end"
-        for event in connection.receive_data(data):
+        for event in events:
             if isinstance(event, h2.events.ResponseReceived):
                 got = _decoded(event.headers)
             elif isinstance(event, h2.events.DataReceived):
@@ -130,6 +166,10 @@ def _read_h2(connection: h2.connection.H2Connection, client: socket.socket) -> F
             elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
                 return FullReply(int(got.pop(":status", "0")), got, b"".join(chunks), trailers, chunks)
         client.sendall(connection.data_to_send())
+        data = client.recv(READ_BYTES)
+        if not data:
+            raise ConnectionResetError("the connection was closed before the response's end")
+        events = connection.receive_data(data)
 
 
 def _decoded(fields: Iterable[tuple[bytes | str, bytes | str]]) -> dict[str, str]:
