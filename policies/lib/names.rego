@@ -36,8 +36,9 @@ default fallbacks := []
 
 fallbacks := input.request.fallback_models if is_array(input.request.fallback_models)
 
+# Asked for by name: who asks for all names of the request reads all of it, and no decision could be remembered.
 fallbacks := [false] if {
-	"fallback_models" in object.keys(input.request)
+	type_name(input.request.fallback_models) != ""
 	not is_array(input.request.fallback_models)
 }
 
@@ -65,7 +66,7 @@ _called := [false] if {
 
 _are_listed if is_array(input.request.called_tools)
 
-_calls if "called_tools" in object.keys(input.request)
+_calls if type_name(input.request.called_tools) != ""
 
 _calls if "tools/call" in input.request.rpc_methods
 

@@ -39,7 +39,7 @@ permitted if {
 	not _has_methods
 }
 
-_has_methods if "rpc_methods" in object.keys(input.request)
+_has_methods if type_name(input.request.rpc_methods) != ""
 
 default _methods := []
 

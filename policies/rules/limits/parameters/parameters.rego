@@ -36,10 +36,11 @@ permitted if {
 	count(_beyond) == 0
 }
 
-_asked := {name: value |
-	some name in {"choices", "image_count", "temperature"}
-	value := input.request[name]
-}
+_asked["choices"] := input.request.choices
+
+_asked["image_count"] := input.request.image_count
+
+_asked["temperature"] := input.request.temperature
 
 _beyond contains name if {
 	some name, bound in team.map("parameter_limits")
