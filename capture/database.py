@@ -52,6 +52,7 @@ class Database:
         self._archive_dir = archive_dir
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")  # it would be drawn into what programs read
         self._connection.execute("SET temp_directory = ''")  # nothing is spilled beside somebody's current folder
         self._connection.execute("SET python_enable_replacements = false")  # a name in a query is never a variable
         self._create_views(archive_dir)
