@@ -36,7 +36,7 @@ class Target:
 
 def target(path: str) -> Target | None:
     """What `path` (without query) asks for; None when it is none of Google's model paths."""
-    if ":" not in path:  # asked for every call that is not Google's, too
+    if not path.rpartition(":")[2].isalpha():  # asked for every call that is not Google's, too
         return None
     if (match := _PATH.fullmatch(path)) is not None:
         model = match["id"] if match["collection"] == "models" else match["named"]
