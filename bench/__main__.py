@@ -37,7 +37,7 @@ def main() -> int:
     page = codecs.page(_when_and_where())
     print(page, flush=True)
     (RESULTS / "codecs.md").write_text(page, encoding="utf-8")
-    return detectors.main()
+    return detectors.main([])
 
 
 def _when_and_where() -> str:

@@ -7,7 +7,7 @@ service. They are pure and hold no state between calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,16 +29,33 @@ class EntityPattern:
     entity: str
     pattern: str
     """RE2 syntax, on bytes."""
+    trigger: str
+    """RE2 syntax: is found in every text that holds a hit of the pattern. Short, because all triggers together are one
+    automaton."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityNote:
+    """An entity for people: `headgate scan --list`, docs/entities.md."""
+
+    name: str
+    what: str
+    form: str
+    """Its published form, or an example that is no real value. Empty where the words before it say enough."""
+    presidio: bool
+    """The name is Presidio's."""
 
 
 class Detector(Protocol):
     name: str
     data_class: str
-    """`pii` or `secret`: what rules speak of."""
+    """What rules speak of: `pii`, `secret`, `network`, `injection`, or a deployment's own."""
+    notes: tuple[EntityNote, ...]
+    """Every entity that it finds."""
     patterns: tuple[EntityPattern, ...]
-    """All patterns; a text in which none matches is not given to `scan`."""
+    """All patterns; a text in which no trigger is found is not given to `scan`."""
     match_bytes_max: int
     """No match is longer; a longer one is cut here and redacted open-ended in streams."""
 
-    def scan(self, text: bytes, entities: frozenset[str]) -> Iterable[Match]:
-        """Verified hits (checksums, context) among `entities`, the ones whose pattern the prefilter saw."""
+    def scan(self, text: bytes, seen: Collection[int]) -> Iterable[Match]:
+        """Verified hits (checksums, context) of the patterns in `seen`: indices of those whose trigger was found."""

@@ -3,7 +3,7 @@
     docs/cli.md            the commands                     docs/columns.md       the archive's columns
     docs/configuration.md  headgate.yaml, teams.yaml        docs/codes.md         every code a person can meet
     docs/metrics.md        what extproc counts              docs/policy-input.md  what rules read, and the rules
-    docs/platform.md       only the figures of bench/results in it
+    docs/entities.md       what the detectors find         docs/platform.md      only the figures of bench/results in it
 
 Writes the pages; `--check` only compares, and ends with 1 when a page is out of step. Same code, same bytes: nothing in
 here depends on time, terminal or machine.
@@ -19,6 +19,7 @@ from typing import Final
 
 from tools.reference_cli import cli_page
 from tools.reference_codes import codes_page
+from tools.reference_entities import entities_page
 from tools.reference_policy import policy_page
 from tools.reference_settings import settings_page
 
@@ -98,6 +99,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "columns.md": columns_page,
     "codes.md": codes_page,
+    "entities.md": entities_page,
     "policy-input.md": policy_page,
     "platform.md": platform_page,
 }

@@ -1,7 +1,6 @@
-"""Personal data with a form of its own: what a pattern, a checksum and a word before it can tell for sure.
+"""Personal data with a form of its own that is no national number: addresses, telephones, cards, accounts.
 
-Entities bear Presidio's names. Names and addresses of people need language understanding and are not here; neither are
-IP addresses, which prompts about software are full of without meaning a person.
+Entities bear Presidio's names. Names and addresses of people need language understanding and are not here.
 """
 
 from __future__ import annotations
@@ -11,19 +10,20 @@ from typing import Final
 
 import re2
 
+from extproc.checksums import iban_valid, luhn
 from extproc.recogniser import (
     CONTEXT_BYTES,
+    Entity,
     PatternDetector,
     Recogniser,
     Span,
     byte_after,
     byte_before,
     context,
+    digits_of,
     options,
 )
 
-_DIGITS: Final = frozenset(b"0123456789")
-_NOT_DIGITS: Final = bytes(range(0x30)) + bytes(range(0x3A, 0x100))
 _ALNUM: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
@@ -58,14 +58,6 @@ def _email(text: bytes, start: int, end: int) -> Iterable[Span]:
 
 # ── payment cards ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_DOUBLED: Final = bytes(range(256)).translate(bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9))))
-_VALUE: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
-
-
-def luhn(digits: bytes) -> bool:
-    """ISO/IEC 7812-1 annex B over ASCII digits."""
-    return (sum(digits[-1::-2].translate(_VALUE)) + sum(digits[-2::-2].translate(_DOUBLED))) % 10 == 0
-
 
 def _issuer(digits: bytes) -> float:
     """Score by issuer range and length (ISO/IEC 7812, the networks' published ranges); 0 for none.
@@ -94,16 +86,20 @@ def _issuer(digits: bytes) -> float:
 
 _CARD_WORDS: Final = _context_words("card|credit|debit|visa|maestro|amex|mastercard|diners|jcb|cc|pan\\b|account")
 
+_STRONG_CARD_WORDS: Final = _context_words("(?:credit|debit|payment|bank)[ -]?card|card (?:number|no\\b|#)|cc\\b")
+"""Enough for a number of no issuer's range: cards of shops and new ranges."""
+
 
 def _card(text: bytes, start: int, end: int) -> Iterable[Span]:
     digits = text[start:end].translate(None, b" -")
-    score = _issuer(digits)
-    if score == 0 or digits.count(digits[:1]) == len(digits) or not luhn(digits):
+    if digits.count(digits[:1]) == len(digits) or not luhn(digits):
         return ()
+    score = _issuer(digits)
     if score < 0.5:
-        if _CARD_WORDS.search(context(text, start)) is None:
+        words = _CARD_WORDS if score else _STRONG_CARD_WORDS
+        if words.search(context(text, start)) is None:
             return ()
-        score = 0.8
+        score = 0.8 if score else 0.7
     # A decimal fraction, or a piece of a longer token, is no card.
     if byte_before(text, start) in (b".", b"-", b"_") or (byte_after(text, end) in (b"-", b"_")):
         return ()
@@ -145,11 +141,6 @@ _IBAN_COUNTRIES: Final = {
 _IBAN_LENGTHS: Final = {country: size for size, countries in _IBAN_COUNTRIES.items() for country in countries.split()}
 
 
-def iban_valid(compact: bytes) -> bool:
-    """ISO 7064 mod 97-10 over an upper-case IBAN without spaces."""
-    return int("".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])) % 97 == 1
-
-
 def _iban(text: bytes, start: int, end: int) -> Iterable[Span]:
     """The pattern saw the first 15 characters, the country says how many there are; groups may be set apart."""
     wanted = _IBAN_LENGTHS[text[start : start + 2].decode("ascii").upper()]
@@ -166,32 +157,16 @@ def _iban(text: bytes, start: int, end: int) -> Iterable[Span]:
     return ((start, position, 0.95),) if iban_valid(bytes(compact).upper()) else ()
 
 
-# ── US social security numbers ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _ssn(text: bytes, start: int, end: int) -> Iterable[Span]:
-    """Never issued: areas 000, 666 and 900 up, group 00, serial 0000 (SSA POMS RM 10201.035), and two in adverts."""
-    digits = text[start:end].translate(None, _NOT_DIGITS)
-    area, group, serial = digits[:3], digits[3:5], digits[5:]
-    if area in (b"000", b"666") or area >= b"900" or group == b"00" or serial == b"0000":
-        return ()
-    if digits in (b"078051120", b"219099999"):
-        return ()
-    if byte_before(text, start) in (b"-", b".", b"+", b"/") or byte_after(text, end) in (b"-", b"/"):
-        return ()
-    return ((start, end, 0.85),)
-
-
 # ── telephone numbers ────────────────────────────────────────────────────────────────────────────────────────────────
 
 _PHONE_WORDS: Final = (
     r"(?:phone|tel|telephone|mobile|cell|call (?:me|us|him|her|them)|fax|whatsapp|sms|reach (?:me|us)|dial"
-    r"|contact (?:me|us|number)|text me|hotline|my number|desk:|office:)"
+    r"|contact (?:me|us|number)|text me|messages? to|texts? to|hotline|my number|desk:|office:)"
 )
 
 
 def _phone_digits(text: bytes, start: int, end: int) -> int:
-    return len(text[start:end].partition(b"x")[0].translate(None, _NOT_DIGITS))
+    return len(digits_of(text[start:end].partition(b"x")[0]))
 
 
 def _international(text: bytes, start: int, end: int) -> Iterable[Span]:
@@ -224,45 +199,72 @@ DETECTOR: Final = PatternDetector(
     "pii",
     "pii",
     (
-        Recogniser(
+        Entity(
             "EMAIL_ADDRESS",
-            r"\b[A-Za-z0-9_][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}",
-            _email,
-            match_bytes_max=64 + 1 + 255,
+            "E-mail address",
+            (
+                Recogniser(
+                    r"\b[A-Za-z0-9_][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}",
+                    _email,
+                    match_bytes_max=64 + 1 + 255,
+                    trigger=r"[A-Za-z0-9._%+-]@[A-Za-z0-9]",
+                ),
+            ),
+            form="name@example.com",
+            presidio=True,
         ),
-        Recogniser("CREDIT_CARD", r"\b[0-9]{12,19}\b", _card, match_bytes_max=19),
-        Recogniser("CREDIT_CARD", r"\b[0-9]{4}(?:[ -][0-9]{4}){3,}\b", _cards_in_groups, match_bytes_max=19),
-        Recogniser("CREDIT_CARD", r"\b3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}\b", _card, match_bytes_max=17),
-        Recogniser(
+        Entity(
+            "CREDIT_CARD",
+            "Payment card number (issuer's range, Luhn)",
+            (
+                Recogniser(r"\b[0-9]{12,19}\b", _card, match_bytes_max=19, is_whole=True),
+                Recogniser(r"\b[0-9]{4}(?:[ -][0-9]{4}){3,}\b", _cards_in_groups, match_bytes_max=19),
+                Recogniser(r"\b3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}\b", _card, match_bytes_max=17),
+            ),
+            form="12 to 19 digits, in fours",
+            presidio=True,
+        ),
+        Entity(
             "IBAN_CODE",
-            rf"(?i)\b(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Z0-9]{{4}}){{2}}[ -]?[A-Z0-9]{{3}}",
-            _iban,
-            match_bytes_max=64,
+            "International bank account number (country's length, mod 97)",
+            (
+                Recogniser(
+                    rf"(?i)\b(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Z0-9]{{4}}){{2}}[ -]?[A-Z0-9]{{3}}",
+                    _iban,
+                    match_bytes_max=64,
+                    trigger=r"\b[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}[ -]?[A-Za-z0-9]{4}",
+                ),
+            ),
+            form="DE99 9999 9999 9999 9999 99",
+            presidio=True,
         ),
-        Recogniser("US_SSN", r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", _ssn, match_bytes_max=11),
-        Recogniser(
-            "US_SSN",
-            r"(?i)\b(?:ssn|social security)[^0-9\n]{0,24}?([0-9]{3} ?[0-9]{2} ?[0-9]{4})\b",
-            _ssn,
-            match_bytes_max=11,
-        ),
-        Recogniser(
+        Entity(
             "PHONE_NUMBER",
-            r"\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6}" + _EXTENSION,
-            _international,
-            match_bytes_max=64,
-        ),
-        Recogniser(
-            "PHONE_NUMBER",
-            r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[.-][0-9]{4}" + _EXTENSION + r"\b",
-            _north_american,
-            match_bytes_max=32,
-        ),
-        Recogniser(
-            "PHONE_NUMBER",
-            rf"(?i)\b{_PHONE_WORDS}[^0-9\n]{{0,24}}?(\(?[0-9]{{2,5}}\)?(?:[ .-]?[0-9]{{2,4}}){{1,4}}{_EXTENSION})\b",
-            _named_phone,
-            match_bytes_max=40,
+            "Telephone number: international, North American, or any after a word that says so",
+            (
+                Recogniser(
+                    r"\+[0-9]{1,3}(?:[ .-]?\(?[0-9]{1,5}\)?){2,6}" + _EXTENSION,
+                    _international,
+                    match_bytes_max=64,
+                    trigger=r"\+[0-9]",
+                ),
+                Recogniser(
+                    r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[.-][0-9]{4}"
+                    + _EXTENSION
+                    + r"\b",
+                    _north_american,
+                    match_bytes_max=32,
+                ),
+                Recogniser(
+                    rf"(?i)\b{_PHONE_WORDS}[^0-9\n]{{0,24}}?"
+                    rf"(\(?[0-9]{{2,5}}\)?(?:[ .-]?[0-9]{{2,4}}){{1,4}}{_EXTENSION})\b",
+                    _named_phone,
+                    match_bytes_max=40,
+                    trigger=rf"(?i)\b{_PHONE_WORDS}[^0-9\n]{{0,24}}?\(?[0-9]{{2}}",
+                ),
+            ),
+            form="+1 212-555-0123",
+            presidio=True,
         ),
     ),
 )

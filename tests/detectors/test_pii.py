@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from extproc.detectors import pii
-from extproc.detectors.pii import iban_valid, luhn
+from extproc.checksums import iban_valid, luhn
+from extproc.detectors import pii, united_states
 from extproc.scanner import Scanner
 
-SCANNER = Scanner([pii.DETECTOR])
+SCANNER = Scanner([pii.DETECTOR, united_states.DETECTOR])
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -45,6 +45,7 @@ HITS = {
         "1234 2024 «4111 1111 1111 1111» 9999 1234",
         "maestro card «6759649826438453»",
         "old visa card «4222222222222»",
+        "a credit card of some shop: «3598899323053410»",  # no issuer's range, a right check digit
     ],
     "IBAN_CODE": [
         "IBAN «GB82 WEST 1234 5698 7654 32» and more",
@@ -94,6 +95,7 @@ MISSES = {
         "1732186800000 1732186800000",  # milliseconds
         "id 4222222222222",  # an old Visa or an article number: no word about cards
         "order 6759649826438453",
+        "a card for the key 3598899323053410",
         "0.4111111111111111",
         "deadbeef4111111111111111",
         "req_4111111111111111",

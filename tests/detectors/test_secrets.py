@@ -8,10 +8,10 @@ import base64
 
 import pytest
 
-from extproc.detectors import secrets
+from extproc.detectors import cloud_keys, secrets, tokens
 from extproc.scanner import Scanner
 
-SCANNER = Scanner([secrets.DETECTOR])
+SCANNER = Scanner([secrets.DETECTOR, cloud_keys.DETECTOR, tokens.DETECTOR])
 
 RANDOM = "Zq8Lw2Xv7Rk4Tn9Pb3Hs6Yd1Mf5Gj0CaUeIo"  # 36 characters, letters and digits mixed
 HEX = "3f9a0c5d7e1b42868d24c6e0f1a3b597"

@@ -129,13 +129,23 @@ def test_the_rule_that_the_page_teaches_passes_its_own_check(tmp_path: Path) -> 
     assert check(policies) == 0
 
 
-def test_every_entity_that_a_detector_finds_is_on_the_page_for_security_teams() -> None:
+def test_every_entity_that_a_detector_finds_is_in_its_list_once() -> None:
+    from extproc.detectors import DETECTORS
+
+    page = (ROOT / "docs" / "entities.md").read_text(encoding="utf-8")
+    found = sorted(note.name for detector in DETECTORS for note in detector.notes)
+    assert found == sorted({pattern.entity for detector in DETECTORS for pattern in detector.patterns})
+    assert found == sorted(re.findall(r"^\| \**`([A-Z0-9_]{4,})`\** \|", page, re.MULTILINE))
+
+
+def test_every_entity_that_the_page_for_security_teams_speaks_of_is_one() -> None:
     from extproc.detectors import DETECTORS
 
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    table = page.partition("## What the detectors find")[2].partition("\n## ")[0]
-    found = {pattern.entity for detector in DETECTORS for pattern in detector.patterns}
-    assert found == set(re.findall(r"`([A-Z_]{4,})`", table))
+    section = page.partition("## What the detectors find")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Z0-9_]{4,})`", section))
+    assert named
+    assert named <= {note.name for detector in DETECTORS for note in detector.notes}
 
 
 def test_the_picture_of_the_flow_is_an_image() -> None:
