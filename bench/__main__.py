@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import codecs, detectors, exchange, policy
+from bench import codecs, detectors, exchange, policy, replay
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,6 +31,11 @@ def main() -> int:
     print(decisions, flush=True)
     if not arguments.smoke:
         (RESULTS / "policy.md").write_text(policy.page(decisions, rounds, _when_and_where()), encoding="utf-8")
+    rows = 1_000 if arguments.smoke else 20_000
+    rehearsed = replay.render(replay.measure(rounds, rows))
+    print(rehearsed, flush=True)
+    if not arguments.smoke:
+        (RESULTS / "replay.md").write_text(replay.page(rehearsed, rounds, rows, _when_and_where()), encoding="utf-8")
     if arguments.smoke:
         print(codecs.render(list(codecs.measure(1, sizes_mib=(1,)))), flush=True)
         return 0
