@@ -174,6 +174,7 @@ NOT_OURS = [
     ("POST", OPENAI, "/v1/files"),
     ("GET", OPENAI, "/v1/files/file-1/content"),
     ("DELETE", OPENAI, "/v1/files/file-1"),
+    ("DELETE", OPENAI, "/v1/files/my-mcp"),
     ("POST", OPENAI, "/v1/batches"),
     ("POST", "us-south.ml.cloud.ibm.com", "/ml/v1/text/generation"),
     ("POST", "us-south.ml.cloud.ibm.com", "/ml/v1/text/chat_streams"),

@@ -9,7 +9,8 @@ by a label (`mcp.stripe.com`). The transport before this one (2024-11-05) had `G
 `POST /messages?sessionId=…`.
 
 Headers are the client's own words. They open POST only, whose body must then be JSON-RPC and nothing beside it: there
-is nothing to gain by them. A GET or DELETE has no body that could be checked, so its address has to say it.
+is nothing to gain by them. A GET or DELETE has no body that could be checked, so its address has to say it, and by a
+whole segment: callers choose names (`DELETE /v1/files/my-mcp`), and ids are given to them.
 
 Source: MCP specification, "Transports" (2024-11-05, 2025-03-26 … 2026-07-28).
 """
@@ -23,6 +24,7 @@ from extproc.model import Call
 _PATH = re.compile(
     r"(?:/[^/]+)*/(?:_?mcp(?:/.*)?|(?:[\w.@~+-]*[._@~-])?mcp(?:[._-][\w.-]*)?/?)", re.IGNORECASE | re.ASCII
 )
+_WHOLE_SEGMENT = re.compile(r"(?:/[^/]+)*/_?mcp(?:/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:.*[.-])?mcp(?:[.-].*)?", re.IGNORECASE)
 _OLD_PATHS = {"GET": re.compile(r"(?:/[^/]+)*/sse/?"), "POST": re.compile(r"/messages?/?")}
 _METHODS = frozenset({"POST", "GET", "DELETE"})
@@ -36,7 +38,7 @@ def says_mcp(call: Call) -> bool:
         return False
     old = _OLD_PATHS.get(call.method)
     return (
-        _PATH.fullmatch(call.path) is not None
+        (_PATH if call.method == "POST" else _WHOLE_SEGMENT).fullmatch(call.path) is not None
         or _HOST.fullmatch(call.host.partition(":")[0]) is not None
         or (old is not None and old.fullmatch(call.path) is not None)
     )
