@@ -25,7 +25,18 @@ CALLS = {
     "Abort", "_abort", "_refuse", "_unknown", "_warn", "warn", "_stop_decoding", "fail",
 }  # fmt: skip
 """What takes a code as its first argument."""
-OUTSIDE = {"cli.py", "commands", "config.py", "teams.py", "envoy_config", "pod", "policy_tools.py", "stack", "upstream"}
+OUTSIDE = {
+    "cli.py",
+    "commands",
+    "config.py",
+    "teams.py",
+    "envoy_config",
+    "pod",
+    "policy_tools.py",
+    "rehearsal",
+    "stack",
+    "upstream",
+}
 """Parts of extproc whose errors an operator reads as a sentence, without a code."""
 OF_CAPTURE = ("batch.py", "derive.py", "join.py", "parquet.py", "rows.py")
 INTERNAL = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from extproc.decision import failed
 from extproc.model import Action, Decision, Reason
+from extproc.rehearsal.archived import UNSAID
 from extproc.rehearsal.changes import OTHER, Because, Change, Changed, Past, Question, Tally, changes_of
+from extproc.rehearsal.reinspection import UNSEEN
 
 EMAIL, CARD = "EMAIL_ADDRESS", "CREDIT_CARD"
 ALLOW = Decision(Action.ALLOW, (Reason("shadowed.rule", "no", Action.DENY, enforced=False),))
@@ -122,3 +125,8 @@ def test_lines_are_bounded_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) 
     assert len(tally.lines) == 4
     assert sum(tally.lines.values()) == 6
     assert sum(count for line, count in tally.lines.items() if line.rule == OTHER) == 3
+
+
+def test_every_change_and_every_reason_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert {word for word in (*Change, *UNSAID, *UNSEEN) if f"`{word}`" not in page} == set()
