@@ -39,10 +39,13 @@ bin/opa: tools/opa/go.mod tools/opa/go.sum
 	fi
 
 .PHONY: tools
-tools: bin/opa bin/helm ## get the tools that only tests need, too: helm
+tools: bin/opa bin/helm bin/regal ## get the tools that only tests need, too: helm, regal
 
 bin/helm: tools/helm/go.mod tools/helm/go.sum
 	@mkdir -p bin; $(call go-build,helm)
+
+bin/regal: tools/regal/go.mod tools/regal/go.sum
+	@mkdir -p bin; $(call go-build,regal)
 
 # Builds the tool that tools/$(1) pins, and says now and then how far it is.
 define go-build
@@ -75,7 +78,7 @@ static: setup ## format, lint, types, imports
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: test
-test: setup bin/helm ## everything that CI runs
+test: setup bin/helm bin/regal ## everything that CI runs
 	@$(MAKE) static
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
 

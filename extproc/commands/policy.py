@@ -1,19 +1,23 @@
-"""`policy test|check|bundle|replay`: work on Rego."""
+"""`policy test|check|bundle|try|new|replay`: work on Rego."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from extproc.commands import Subparsers, add_config, load_config, replaying
+from extproc.commands import Subparsers, add_config, load_config, replaying, scaffolding, trying
 
 
 def add_parsers(subparsers: Subparsers) -> None:
-    policy = subparsers.add_parser("policy", help="test, check or bundle the Rego policy")
-    verbs = policy.add_subparsers(dest="verb", metavar="test|check|bundle|replay", required=True)
+    policy = subparsers.add_parser("policy", help="test, check, bundle, try or rehearse the Rego policy")
+    verbs = policy.add_subparsers(dest="verb", metavar="test|check|bundle|try|new|replay", required=True)
     for verb, text, handler in (
         ("test", "run the policy's tests, with coverage", run_test),
-        ("check", "format, strict types against the input schema, and the tests", run_check),
+        (
+            "check",
+            "format, strict types against the input schema, the tests, the data, and Regal where it is built",
+            run_check,
+        ),
         ("bundle", "build the bundle that OPA serves", run_bundle),
     ):
         parser = verbs.add_parser(verb, help=text, description=text)
@@ -31,6 +35,8 @@ def add_parsers(subparsers: Subparsers) -> None:
             parser.add_argument(
                 "--sign-algorithm", default="RS256", metavar="ALG", help="RS256 (default), ES256, … (RFC 7518)"
             )
+    trying.add_parser(verbs)
+    scaffolding.add_parser(verbs)
     replaying.add_parser(verbs)
 
 
@@ -47,9 +53,23 @@ def run_test(arguments: argparse.Namespace) -> int:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    from extproc import policy_tools
+    import sys
+    from datetime import UTC, datetime
 
-    return policy_tools.check(_folder(arguments))
+    from extproc import policy_check, policy_tools
+
+    folder = _folder(arguments)
+    code = policy_tools.check(folder)
+    faults = policy_check.data_faults(folder)
+    for fault in faults:
+        print(f"policy: {fault}", file=sys.stderr)
+    for note in policy_check.expired(folder, datetime.now(UTC).date().isoformat()):
+        print(f"policy: {note}: take it out", file=sys.stderr)
+    regal = policy_check.find_regal()
+    if regal is None:
+        print("policy: not linted, for there is no regal: `make tools` builds it", file=sys.stderr)
+    linted = 0 if regal is None else policy_check.lint(folder, regal)
+    return 1 if faults or code != 0 or linted != 0 else 0
 
 
 def run_bundle(arguments: argparse.Namespace) -> int:

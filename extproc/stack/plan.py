@@ -21,6 +21,7 @@ from extproc.config import SOCKET_PATH_BYTES_MAX, Configuration, Provider, Provi
 from extproc.envoy_config import UpstreamAddress
 from extproc.errors import DependencyError, OperatorError
 from extproc.model import Credentials
+from extproc.policy_check import require_data
 from extproc.stack.replayed import replay_additions
 from extproc.stack.tools import find_envoy, pinned_opa
 from extproc.teams import load_teams
@@ -99,6 +100,8 @@ def plan(
     if configuration.policy.bundle_url is None and not configuration.policy.bundle.exists():
         bundle = configuration.policy.bundle
         raise OperatorError("policy_missing", f"{config_path}: policy.bundle: there is no {bundle}")
+    if configuration.policy.bundle_url is None and configuration.policy.bundle.is_dir():
+        require_data(configuration.policy.bundle)
     overrides, temporary = _state_overrides(state) if state is not None else ({}, False)
     if port is not None:
         overrides = _merged(overrides, _port_overrides(configuration, port))

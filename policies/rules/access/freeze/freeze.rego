@@ -26,7 +26,6 @@ package headgate.rules.access.freeze
 
 import data.data as config
 import data.headgate.lib.names
-import data.headgate.lib.text
 import data.headgate.lib.verdict
 
 verdicts contains verdict.deny(rego.metadata.chain(), message) if not permitted
@@ -88,6 +87,6 @@ _meant := [freeze | some freeze in config.freezes; not _spares(freeze.kind, free
 
 default message := "a freeze in the policy's data cannot be understood: `headgate policy check` says why"
 
-message := sprintf("%s %s is frozen by %s: %s", [kind, text.printable(value), owner, reason]) if {
+message := sprintf("%s %s is frozen by %s: %s", [kind, value, owner, reason]) if {
 	{"kind": kind, "value": value, "owner": owner, "reason": reason} := _meant[0]
 }
