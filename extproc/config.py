@@ -254,7 +254,9 @@ class Policy(Settings):
         None, description="PEM file of the public key that bundles from `bundle_url` must be signed for; needed with it"
     )
     verification_algorithm: SigningAlgorithm = Field("RS256", description="Algorithm of these signatures")
-    poll_s: int = Field(10, ge=1, le=3600, description="How often `bundle_url` is asked for a newer bundle")
+    poll_s: int = Field(
+        3, ge=1, le=3600, description="How often `bundle_url` is asked for a newer bundle: a freeze binds this late"
+    )
     state_dir: LocalPath = Field(
         Path("policy-state"), description="Where OPA keeps the last good bundle of `bundle_url` for its next start"
     )

@@ -15,6 +15,7 @@ import pytest
 from extproc import policy_tools
 from extproc.opa.builtins import IMPURE, PURE
 from extproc.opa.bundle_facts import BUNDLES_PATH, CONFIG_PATH, POLICIES_PATH, BundleFacts, examine
+from extproc.opa.policy import UNREAD
 from tests.policies.opa_server import POLICIES, OpaServer, opa_server
 
 BUNDLE = {"result": {"b": {"etag": "", "manifest": {"revision": "r", "roots": [""]}}}}
@@ -223,6 +224,9 @@ def test_the_policy_of_the_repository_is_pure_and_all_of_it_is_in_its_bundle(tmp
         found = examine(*(ask(running, "GET", path) for path in (BUNDLES_PATH, POLICIES_PATH, CONFIG_PATH)))
     assert found == BundleFacts(revision, reads=found.reads)
     assert found.may_read(("request", "model"))
+    # No rule takes `input.request` as a whole, or by a name made up at run time. Else what differs from request to
+    # request would have to be sent although nobody reads it, and no two requests of an agent would be equal.
+    assert [path for path in UNREAD if found.may_read(path)] == []
 
 
 def test_nobody_can_put_data_or_rules_beside_a_bundle_that_owns_all_paths(tmp_path: Path) -> None:
