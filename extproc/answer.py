@@ -31,6 +31,7 @@ class AnswerAccount(ABC):
         """The last usage object, in the provider's words."""
         self._service_tier = ""
         self._error: ErrorFacts | None = None
+        self._warnings: dict[str, None] = {}
 
     @abstractmethod
     def take_event(self, event: StreamEvent) -> None: ...
@@ -56,14 +57,14 @@ class AnswerAccount(ABC):
             tool_calls=tuple(self._calls),
             text_bytes=self._text_bytes,
             error=self._error,
-            warnings=self._warnings(),
+            warnings=tuple(self._warnings),
         )
 
     def _finish_reasons(self) -> tuple[str, ...]:
         return (self._finish_reason,) if self._finish_reason else ()
 
-    def _warnings(self) -> tuple[str, ...]:
-        return ()
+    def _warn(self, code: str) -> None:
+        self._warnings[code] = None
 
     def _name_call(self, name: str) -> None:
         if len(self._calls) < CALLS_MAX:

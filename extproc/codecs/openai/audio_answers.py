@@ -64,10 +64,6 @@ def whole_text(document: dict[str, Any]) -> str:
 class AudioAccount(AnswerAccount):
     """An `extproc.accounting.Account`, which can also be told of bytes that are neither JSON nor events."""
 
-    def __init__(self, *, status: int) -> None:
-        super().__init__(status=status)
-        self._is_cut = False
-
     def take_event(self, event: StreamEvent) -> None:
         data = event.data.strip()
         if data == _DONE:
@@ -93,13 +89,11 @@ class AudioAccount(AnswerAccount):
     def end_bytes(self, *, complete: bool) -> None:
         """The end of a body without any form."""
         self.terminal = complete
-        self._is_cut = not complete
+        if not complete:
+            self._warn("truncated")
 
     def _said(self) -> Usage:
         return read_usage(self._usage)
-
-    def _warnings(self) -> tuple[str, ...]:
-        return ("truncated",) if self._is_cut else ()
 
     def _take(self, document: dict[str, Any]) -> None:
         self._model = as_name(document.get("model")) or self._model

@@ -32,7 +32,6 @@ class MessageAccount(AnswerAccount):
         super().__init__(status=status)
         self._counts: dict[str, int] = {}
         self._usage_is_final = False
-        self._bills_beyond = False
 
     def take_event(self, event: StreamEvent) -> None:
         body = as_object(tolerant_json.loads(event.data))
@@ -69,9 +68,6 @@ class MessageAccount(AnswerAccount):
         del complete  # a stream says the last of output in message_delta: without that it was cut, however it ended
         return self._usage_is_final
 
-    def _warnings(self) -> tuple[str, ...]:
-        return ("usage_beyond_total",) if self._bills_beyond else ()
-
     def _take_message(self, message: dict[str, Any]) -> None:
         self._model = as_name(message.get("model"))
         self._id = as_name(message.get("id"))
@@ -107,7 +103,8 @@ class MessageAccount(AnswerAccount):
             if (count := as_count(value)) is not None:
                 self._counts[name] = count
         if iterations := as_list(usage.get("iterations")):
-            self._bills_beyond = self._bills_beyond or _total(iterations) > _total([self._counts])
+            if _total(iterations) > _total([self._counts]):
+            self._warn("usage_beyond_total")
 
     def _said(self) -> Usage:
         """The api's `input_tokens` is what was neither read from nor written to the cache; OTel's includes these."""
