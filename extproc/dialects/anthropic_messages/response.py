@@ -102,8 +102,7 @@ class MessageAccount(AnswerAccount):
         ):
             if (count := as_count(value)) is not None:
                 self._counts[name] = count
-        if iterations := as_list(usage.get("iterations")):
-            if _total(iterations) > _total([self._counts]):
+        if (iterations := as_list(usage.get("iterations"))) and _total(iterations) > _total([self._counts]):
             self._warn("usage_beyond_total")
 
     def _said(self) -> Usage:
