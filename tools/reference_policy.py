@@ -1,8 +1,9 @@
-"""docs/policy-input.md: the input schema, the answer, and the rules with what their annotations say of them."""
+"""docs/policy-input.md: the input schema, the answer, the rules as their annotations describe them, the settings."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ POLICIES: Final = Path(__file__).resolve().parents[1] / "policies"
 _INTRO = """\
 # What policy reads and answers
 
-Generated from `policies/schemas/input.json` and the rules' annotations by `make docs`; do not edit by hand.
+Generated from `policies/schemas` and the rules' annotations by `make docs`; do not edit by hand.
 
 extproc asks OPA for `data.headgate.main.decision` once a request. The input holds facts and counts, never text of the
 prompt. **A field that is not known is absent, never null.** How to write and test a rule:
@@ -51,9 +52,33 @@ only leave their reason. Anything that is not a whole, consistent answer counts 
 Iterated, not registered: a folder under `policies/rules/<category>/` is a rule. `enforcement` in
 [policies/data/data.yaml](../policies/data/data.yaml) turns a rule to `enforce` or `shadow`, for all or for one team.
 
-| rule | severity | by default | reads | what it does |
-|---|---|---|---|---|
+| rule | severity | by default | reads | settings | what it does |
+|---|---|---|---|---|---|
 """
+
+_SETTINGS = """
+## The settings
+
+Of `default`, of each team in `teams`, and of each of their `environments`, in
+[policies/data/data.yaml](../policies/data/data.yaml). `headgate policy check` holds the file to
+[policies/schemas/settings.json](../policies/schemas/settings.json).
+
+| setting | type | meaning |
+|---|---|---|
+"""
+
+_BESIDE = """
+Beside `default` and `teams` stand [freezes](security.md#freezes) and [exceptions](security.md#exceptions). Members in
+bold must be there.
+
+| member | type | meaning |
+|---|---|---|
+"""
+
+_TAKES: Final = re.compile(
+    r'team\.(?:list|map|restricts)\("(\w+)"\)|team\.settings\.(\w+)|config\.(freezes)|(handling)\.of\b'
+)
+"""How a rule takes a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +89,7 @@ class Rule:
     severity: str
     enforcement: str
     reads: tuple[str, ...]
+    settings: tuple[str, ...]
 
 
 def policy_page() -> str:
@@ -73,11 +99,45 @@ def policy_page() -> str:
         for path, kind, meaning, required in input_fields(schema)
     ]
     rows = [
-        f"| `{rule.id}` | {rule.severity} | {rule.enforcement} | {', '.join(f'`{name}`' for name in rule.reads)} | "
+        f"| `{rule.id}` | {rule.severity} | {rule.enforcement} | {_named(rule.reads)} | {_named(rule.settings)} | "
         f"{rule.title}. {rule.description} |"
         for rule in rules()
     ]
-    return _INTRO + "\n".join(fields) + "\n" + _ANSWER + "\n".join(rows) + "\n"
+    of_data = json.loads((POLICIES / "schemas" / "settings.json").read_text(encoding="utf-8"))
+    settings = [
+        f"| `{name}` | {_setting_kind(node)} | {node['description']} |"
+        for name, node in of_data["definitions"]["settings"]["properties"].items()
+    ]
+    beside = [
+        f"| {'**' if name in items['required'] else ''}`{key}[].{name}`{'**' if name in items['required'] else ''} "
+        f"| {_setting_kind(node)} | {node['description']} |"
+        for key in ("freezes", "exceptions")
+        for items in [of_data["properties"][key]["items"]]
+        for name, node in items["properties"].items()
+    ]
+    tables = [_INTRO, *_lines(fields), _ANSWER, *_lines(rows), _SETTINGS, *_lines(settings), _BESIDE, *_lines(beside)]
+    return "".join(tables)
+
+
+def _lines(rows: list[str]) -> Iterator[str]:
+    return (row + "\n" for row in rows)
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _setting_kind(node: dict[str, Any]) -> str:
+    """The type of a setting, in words; of an object, what its values are."""
+    if "anyOf" in node:
+        return " or ".join(_setting_kind(one) for one in node["anyOf"])
+    if node["type"] == "array":
+        return f"list of {_setting_kind(node['items'])}"
+    if node["type"] == "object":
+        if "properties" in node:
+            return ", ".join(f"`{name}`" for name in node["properties"])
+        return f"by name: {_setting_kind(node['additionalProperties'])}"
+    return _kind(node)
 
 
 def input_fields(schema: dict[str, Any], path: str = "", present: bool = True) -> Iterator[tuple[str, str, str, bool]]:
@@ -121,9 +181,16 @@ def rules() -> list[Rule]:
                 severity=custom["severity"],
                 enforcement=custom["enforcement"],
                 reads=tuple(custom["reads"]),
+                settings=_taken(path.read_text(encoding="utf-8")),
             )
         )
     return sorted(found, key=lambda rule: rule.id)
+
+
+def _taken(text: str) -> tuple[str, ...]:
+    """The settings that a rule takes, by name, as far as its own text shows; those of `lib` hold for every rule."""
+    names = ("".join(found) for found in _TAKES.findall(text))
+    return tuple(sorted({"data_classes" if name == "handling" else name for name in names}))
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
