@@ -172,11 +172,8 @@ def ollama_request(asked: Asked) -> Json:
     for message in messages:
         for call in message.get("tool_calls", ()):
             call["function"]["arguments"] = json.loads(call["function"]["arguments"])
-    return {**chat_request(asked), "model": "llama3.2", "messages": [_texted(message) for message in messages]}
-
-
-def _texted(message: Json) -> Json:
-    return {**message, "content": message["content"] or ""}
+        message["content"] = message["content"] or ""
+    return {**chat_request(asked), "model": "llama3.2", "messages": messages}
 
 
 def mcp_request(asked: Asked) -> Json:
