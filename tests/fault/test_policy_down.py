@@ -289,7 +289,7 @@ def test_a_row_names_the_policy_that_judged_it_from_memory_too(whole: Gateway) -
     until(lambda: confirmed(whole), "OPA confirms its policy")
     hits = whole.metric("headgate_policy_memo_hits_total")
     first, second = (whole.send(ENFORCED, chat("who judged this?")) for _ in range(2))
-    assert whole.metric("headgate_policy_memo_hits_total") == hits + 1
+    assert whole.metric("headgate_policy_memo_hits_total") >= hits + 1  # two where the question was asked before
     rows = [whole.row(reply.exchange_id) for reply in (first, second)]
     assert rows[0]["policy_revision"] == rows[1]["policy_revision"]
     assert rows[0]["policy_revision"]
