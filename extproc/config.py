@@ -31,6 +31,7 @@ from pydantic import (
 from extproc.errors import OperatorError
 from extproc.hidden_routes import hidden_route
 from extproc.model import Credentials, Durability, Limits, Mode, OnDiskFull, PrincipalSource, Route, StreamUsage
+from extproc.placeholders import PERIOD_DAYS_DEFAULT
 
 SOCKET_PATH_BYTES_MAX: Final = 107
 """`sun_path` of Linux's `sockaddr_un` without its terminating zero (unix(7))."""
@@ -295,6 +296,20 @@ class Policy(Settings):
         return self
 
 
+class Redaction(Settings):
+    key: Secret | None = Field(
+        None,
+        description="Keys the placeholders: a value of a team is the same one for a period, "
+        "`<EMAIL_ADDRESS_hkbdalmcpo>`. Without it all values of an entity look alike, `<EMAIL_ADDRESS>`",
+    )
+    period_days: int = Field(
+        PERIOD_DAYS_DEFAULT,
+        ge=1,
+        le=3_650,
+        description="After so many days, counted in UTC from 1970-01-01, every value gets another placeholder",
+    )
+
+
 class LimitSettings(Settings):
     body_bytes_max: int = Field(
         64 * 1024 * 1024,
@@ -379,6 +394,7 @@ class Configuration(Settings):
     routes: tuple[RouteSettings, ...] = Field(description="Which requests go where, and how they are governed")
     jwt: Jwt | None = Field(None, description="Needed by routes with `authentication: jwt`")
     policy: Policy = Field(description="Where OPA finds its bundle, and how long it may take")
+    redaction: Redaction = Field(description="What stands for a value that was taken out")
     limits: LimitSettings = Field(description="Bounds on what one extproc holds and does")
     capture: Capture = Field(description="Spool and archive")
     telemetry: Telemetry = Field(description="Metrics and logs")
@@ -388,7 +404,7 @@ class Configuration(Settings):
     def _sections_have_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             raise ValueError("expected a mapping of settings")  # noqa: TRY004 (pydantic wants ValueError)
-        return {"listener": {}, "policy": {}, "limits": {}, "capture": {}, "telemetry": {}} | data
+        return {"listener": {}, "policy": {}, "redaction": {}, "limits": {}, "capture": {}, "telemetry": {}} | data
 
     @model_validator(mode="after")
     def _consistent(self) -> Configuration:

@@ -243,6 +243,8 @@ class Rewrite:
     """The api whose body is also to ask for usage in its stream."""
     forwarded: frozenset[str] = frozenset()
     """The entities that are replaced in the body that asks: one of `entity_sets`, or none."""
+    key: bytes | None = field(default=None, repr=False)
+    """Of the placeholders of this team and period (`placeholders`)."""
 
 
 @dataclass(frozen=True, slots=True)

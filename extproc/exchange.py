@@ -198,7 +198,12 @@ class Exchange:
         principal = self._world.directory.identify(route, headers, context.attributes, context.jwt_subject)
         self._envoy_request_id = headers.get("x-request-id") or context.attributes.get("request.id")
         self._judgement = Judgement(
-            exchange_id=self.exchange_id, route=route, principal=principal, call=call, codec=codec
+            exchange_id=self.exchange_id,
+            route=route,
+            principal=principal,
+            call=call,
+            codec=codec,
+            placeholder_keys=self._world.placeholder_keys,
         )
         frame = frames.opened(
             exchange_id=self.exchange_id,

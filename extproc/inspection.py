@@ -87,11 +87,13 @@ def inspect_request(
     )
 
 
-def rewrite_request(body: bytes, findings: Sequence[Finding], entities: Iterable[str]) -> bytes:
+def rewrite_request(
+    body: bytes, findings: Sequence[Finding], entities: Iterable[str], key: bytes | None = None
+) -> bytes:
     """`body` with the findings of these entities replaced by placeholders, every other byte as it was.
 
-    `body` is what `inspect_request` gave the findings for, content coding off. Raises `HeadgateError`
-    (`rewrite_failed`) when the findings do not fit it: then it must not be forwarded.
+    `body` is what `inspect_request` gave the findings for, content coding off. `key` as `redact_text`.
+    Raises `HeadgateError` (`rewrite_failed`) when the findings do not fit it: then it must not be forwarded.
     """
     wanted = frozenset(entities)
     by_field: defaultdict[str, list[Finding]] = defaultdict(list)
@@ -103,9 +105,9 @@ def rewrite_request(body: bytes, findings: Sequence[Finding], entities: Iterable
     try:
         document = _document_of(body, by_field)
         if document is None:
-            return redact_text(body, by_field[""])
+            return redact_text(body, by_field[""], key)
         numbers = any(not where.endswith(KEY_MARK) and type(value_at(document, where)) is not str for where in by_field)
-        rewritten = replace_strings(body, _edits(document, by_field), numbers=numbers)
+        rewritten = replace_strings(body, _edits(document, by_field, key), numbers=numbers)
         strict_json.parse(rewritten, depth_max=REWRITE_DEPTH_MAX)
     except (ClientError, LookupError, UnicodeDecodeError):
         raise HeadgateError("rewrite_failed", "a redaction did not fit the body it was made for") from None
@@ -315,10 +317,10 @@ def _document_of(body: bytes, by_field: Mapping[str, object]) -> Any:
     return None if "" in by_field and type(document) is not str else document
 
 
-def _edits(document: Any, by_field: Mapping[str, Sequence[Finding]]) -> dict[str, str]:
+def _edits(document: Any, by_field: Mapping[str, Sequence[Finding]], key: bytes | None) -> dict[str, str]:
     edits: dict[str, str] = {}
     names = FreshNames(document)
     for where, findings in by_field.items():
-        text = redact_text(text_at(document, where).encode(), findings).decode("utf-8")
+        text = redact_text(text_at(document, where).encode(), findings, key).decode("utf-8")
         edits[where] = names.fresh(where, text) if where.endswith(KEY_MARK) else text
     return edits

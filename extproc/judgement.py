@@ -49,7 +49,8 @@ from extproc.model import (
     Route,
     StreamUsage,
 )
-from extproc.overrides import METHOD_PARAMETERS
+from extproc.overrides import says_otherwise
+from extproc.placeholders import PLAIN, PlaceholderKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,23 @@ _EXPECTED: Mapping[_State, tuple[type, ...]] = {
 class Judgement:
     """One request's judgement. `begin` once, then `receive` each answer until `verdict` is set."""
 
-    def __init__(self, *, exchange_id: str, route: Route, principal: Principal, call: Call, codec: Codec) -> None:
+    def __init__(
+        self,
+        *,
+        exchange_id: str,
+        route: Route,
+        principal: Principal,
+        call: Call,
+        codec: Codec,
+        placeholder_keys: PlaceholderKeys = PLAIN,
+    ) -> None:
         self.exchange_id = exchange_id
         self.route = route
         self.principal = principal
         self.call = call
         self.codec = codec
         """By the path; once the body was inspected, by the body, where the path knew none."""
+        self._keys = placeholder_keys
         self.inspection = Inspection()
         self.verdict: Verdict | None = None
         self._state = _State.NEW
@@ -138,12 +149,6 @@ class Judgement:
     @property
     def inspected(self) -> bool:
         return self._state not in (_State.NEW, _State.INSPECTING)
-
-    @property
-    def _overridden(self) -> bool:
-        """The query could say another method, or another model or prompt than a body that we read."""
-        said = self.call.overrides
-        return bool(said) and (bool(said & METHOD_PARAMETERS) or self.codec.api not in _WITHOUT_MODEL)
 
     def response_decoder(self, status: int, content_type: str | None) -> ResponseDecoder:
         """A decoder for the response, with what is known of the request by now."""
@@ -209,7 +214,7 @@ class Judgement:
 
     def _ask(self, at_ns: int | None) -> tuple[Effect, ...]:
         self._state = _State.ASKING
-        if self.inspection.problem is None and self._overridden:
+        if self.inspection.problem is None and says_otherwise(self.call.overrides, self.codec.api):
             self.inspection = replace(self.inspection, problem=_OVERRIDDEN)
         document = policy.build_input(
             route=self.route,
@@ -251,6 +256,7 @@ class Judgement:
                 self._caller,
                 asking=self.codec.api if asks else None,
                 forwarded=decision.redact_entities if self._must_redact() else frozenset(),
+                key=self._keys.of(self.principal.team, at_ns),
             ),
         )
 
@@ -386,10 +392,7 @@ class Judgement:
         )
 
 
-_WITHOUT_MODEL = frozenset({"opaque", "mcp"})
-"""Apis of whose bodies no model and no prompt is judged: their queries are their own."""
 _OVERRIDDEN = Problem("ambiguous_query", "the query says what method or body say: some servers would obey it instead")
-
 _NOT_SCANNED = frozenset(
     {"undecodable_content", "unsupported_content_encoding", "decoded_too_large", "inspect_budget", "invalid_utf8"}
 )

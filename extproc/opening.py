@@ -22,6 +22,7 @@ from extproc.model import (
     Usage,
 )
 from extproc.overrides import overriding_parameters
+from extproc.placeholders import PLAIN, PlaceholderKeys
 from extproc.principal import Directory
 
 UNKNOWN_ROUTE = "unknown"
@@ -54,6 +55,7 @@ class Surroundings:
     memory: MemoryBudget
     codec_for: Callable[[Call], Codec]
     price: Price
+    placeholder_keys: PlaceholderKeys = PLAIN
 
 
 def route_of(routes: Mapping[str, Route], context: StreamContext) -> Route:

@@ -51,6 +51,8 @@ BODY_PARAMETERS: Final = frozenset(
 )
 """Query parameters by which a server could take another model or prompt than the body's. No provider documents one for
 a call whose body we read."""
+WITHOUT_MODEL: Final = frozenset({"opaque", "mcp"})
+"""Apis of whose bodies no model and no prompt is judged: their queries are their own."""
 PARAMETERS_MAX: Final = 256
 """A query of more parameters is not looked through: it counts as saying anything."""
 _TOO_MANY: Final = METHOD_PARAMETERS | BODY_PARAMETERS
@@ -74,3 +76,8 @@ def overriding_parameters(target: str) -> frozenset[str]:
         unescaped = unquote_plus(unquote_plus(parameter))
         names |= {_NAME_END.split(piece, maxsplit=1)[0].strip().casefold() for piece in _SEPARATORS.split(unescaped)}
     return _TOO_MANY & names
+
+
+def says_otherwise(parameters: frozenset[str], api: str) -> bool:
+    """Could these say another method, or another model or prompt than a body of `api` that was read?"""
+    return bool(parameters) and (api not in WITHOUT_MODEL or not parameters.isdisjoint(METHOD_PARAMETERS))

@@ -1,14 +1,15 @@
-"""Spans into placeholders that name the entity, so that a model can still follow: `<EMAIL_ADDRESS>`."""
+"""Spans into placeholders that name the entity, so that a model can still follow (`placeholders`)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
 from extproc.framing.json_strings import KEY_MARK, escape, unescape, value_at
 from extproc.model import Finding
+from extproc.placeholders import placeholder
 
 
 class Span(Protocol):
@@ -22,21 +23,30 @@ class Span(Protocol):
     def end(self) -> int: ...
 
 
-def placeholder(entity: str) -> str:
-    """What stands for a hit of `entity`. No detector takes it for a hit again."""
-    return f"<{entity}>"
-
-
-def redact_text(text: bytes, findings: Iterable[Span]) -> bytes:
-    """UTF-8 `text` with each span replaced. Spans that overlap become one, named after the first."""
+def redact_text(text: bytes, findings: Iterable[Span], key: bytes | None = None) -> bytes:
+    """UTF-8 `text` with each span replaced. Spans that overlap become one, named after the first. `key`: of the
+    team and period (`placeholders`); None gives plain placeholders."""
     pieces: list[bytes] = []
     copied = 0
-    for finding in sorted(findings, key=attrgetter("start")):
-        if finding.start >= copied:
-            pieces += (text[copied : finding.start], placeholder(finding.entity).encode())
-        copied = max(copied, finding.end)
+    for entity, start, end in _joined(findings):
+        pieces += (text[copied:start], placeholder(entity, text[start:end], key).encode())
+        copied = end
     pieces.append(text[copied:])
     return b"".join(pieces)
+
+
+def _joined(findings: Iterable[Span]) -> Iterator[tuple[str, int, int]]:
+    """(entity, start, end) in order, none overlapping another."""
+    entity, start, end = "", 0, 0
+    for finding in sorted(findings, key=attrgetter("start")):
+        if entity and finding.start < end:
+            end = max(end, finding.end)
+            continue
+        if entity:
+            yield entity, start, end
+        entity, start, end = finding.entity, finding.start, finding.end
+    if entity:
+        yield entity, start, end
 
 
 def storable_fields(findings: Sequence[Finding]) -> Mapping[str, str]:

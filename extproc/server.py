@@ -29,6 +29,7 @@ from extproc.memory import MemoryBudget
 from extproc.model import Principal, PrincipalSource
 from extproc.opa import Policy
 from extproc.opening import Surroundings
+from extproc.placeholders import PlaceholderKeys
 from extproc.pricing import preload, price
 from extproc.principal import Directory
 from extproc.recorder import Recorder
@@ -148,7 +149,8 @@ def _policy(configuration: Configuration, metrics: Metrics) -> Policy:
 
 
 def _surroundings(configuration: Configuration, incarnation: str) -> Surroundings:
-    key = configuration.fingerprint_key
+    key, redaction = configuration.fingerprint_key, configuration.redaction
+    secret = redaction.key.read().encode() if redaction.key is not None else None
     return Surroundings(
         replica_id=configuration.replica_id,
         incarnation=incarnation,
@@ -158,6 +160,7 @@ def _surroundings(configuration: Configuration, incarnation: str) -> Surrounding
         memory=MemoryBudget(configuration.limits.inflight_bytes_max),
         codec_for=codec_for,
         price=price,
+        placeholder_keys=PlaceholderKeys(secret, redaction.period_days),
     )
 
 

@@ -71,10 +71,11 @@ def rewrite_body(
     entity_sets: tuple[frozenset[str], ...],
     asking: str | None = None,
     forwarded: frozenset[str] = frozenset(),
+    key: bytes | None = None,
 ) -> tuple[tuple[bytes, ...], bytes | None]:
     """The body once for each set of entities, with the findings of those entities replaced; and the one to forward,
     asking for usage, when `asking` names the api to ask."""
-    bodies = tuple(rewrite_request(body, findings, entities) for entities in entity_sets)
+    bodies = tuple(rewrite_request(body, findings, entities, key) for entities in entity_sets)
     if asking is None:
         return bodies, None
     sent = dict(zip(entity_sets, bodies, strict=True)).get(forwarded, body)
@@ -93,7 +94,7 @@ def _worker_started() -> None:
 
 def _rewriting(effect: Rewrite) -> tuple[Any, ...]:
     """The arguments of `rewrite_body`."""
-    return effect.body, effect.findings, effect.entity_sets, effect.asking, effect.forwarded
+    return effect.body, effect.findings, effect.entity_sets, effect.asking, effect.forwarded, effect.key
 
 
 def uninspected(code: str) -> Inspected:

@@ -23,6 +23,7 @@ SET_BY_THE_CHART: Final[Mapping[str, frozenset[str]]] = {
     "Policy": frozenset({"bundle", "socket", "state_dir", "bundle_token", "verification_key_file"}),
     "Capture": frozenset({"spool_dir", "archive_dir"}),
     "Telemetry": frozenset({"metrics_address", "access_log"}),
+    "Redaction": frozenset({"key"}),
     "Secret": frozenset({"env", "value"}),
 }
 """Model → fields that values do not have: helm/templates/_settings.tpl fills them in."""

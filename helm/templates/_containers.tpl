@@ -226,6 +226,11 @@ one of Envoy's image: without it the image that renders would be searched for on
       mountPath: /etc/headgate/fingerprint-key
       readOnly: true
     {{- end }}
+    {{- if .Values.redactionKey.existingSecret }}
+    - name: redaction-key
+      mountPath: /etc/headgate/redaction-key
+      readOnly: true
+    {{- end }}
 {{- end }}
 
 {{/* Envoy starts when the sidecars answer; with a route in shadow also when they do not, because that route needs none. */}}

@@ -43,6 +43,11 @@ here and nowhere in the values, so that the two cannot disagree.
 {{- $file := printf "/etc/headgate/fingerprint-key/%s" .Values.fingerprintKey.key -}}
 {{- $_ := set $all "fingerprint_key" (dict "file" $file) -}}
 {{- end -}}
+{{- $redaction := dict -}}
+{{- if .Values.redactionKey.existingSecret -}}
+{{- $_ := set $redaction "key" (dict "file" (printf "/etc/headgate/redaction-key/%s" .Values.redactionKey.key)) -}}
+{{- end -}}
+{{- $_ := set $all "redaction" (merge $redaction $settings.redaction) -}}
 {{- if $settings.jwt -}}
 {{- $_ := set $all "jwt" (merge (dict "jwks_file" (printf "/etc/headgate/jwks/%s" .Values.jwks.key)) $settings.jwt) -}}
 {{- end -}}

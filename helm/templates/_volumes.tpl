@@ -42,6 +42,7 @@ folder with every file once more, which OPA would load twice; below a folder of 
 {{- include "headgate.secretVolume" (list "provider-keys" .Values.providerKeys.existingSecret) }}
 {{- include "headgate.secretVolume" (list "client-keys" .Values.clientKeys.existingSecret) }}
 {{- include "headgate.secretVolume" (list "fingerprint-key" .Values.fingerprintKey.existingSecret) }}
+{{- include "headgate.secretVolume" (list "redaction-key" .Values.redactionKey.existingSecret) }}
 {{- include "headgate.secretVolume" (list "bundle-token" .Values.policy.bundleToken.existingSecret) }}
 {{- include "headgate.secretVolume" (list "tls" .Values.tls.existingSecret) }}
 {{- range $name, $configMap := dict "ca" .Values.ca.existingConfigMap "jwks" .Values.jwks.existingConfigMap "verification-key" .Values.policy.verificationKey.existingConfigMap }}

@@ -102,9 +102,13 @@ def fill(frames: Frames) -> None:
     watched = reason("access.tool_allowlist", "deny", enforced=False)
     frames.exchange(
         opened=search,
-        request={"decision": "redact", "would_decision": "deny", "findings": (finding,), "reasons": (watched,)},
+        request={
+            "decision": "redact", "would_decision": "deny", "findings": (finding,), "reasons": (watched,),
+            "content_state": "redacted", "body": b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": '
+            b'"<EMAIL_ADDRESS_hkbdalmcpo>"}]}',
+        },
         closed=whole,
-    )
+    )  # fmt: skip
     denied = {
         "capture_status": "denied",
         "http_status": 403,

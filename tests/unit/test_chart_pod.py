@@ -97,6 +97,7 @@ def test_the_sidecars_stop_after_envoy_with_extproc_first_and_opa_last(spec: Nod
         ("provider-keys", {"envoy"}),
         ("client-keys", {"envoy-bootstrap", "keeper"}),
         ("fingerprint-key", {"extproc"}),
+        ("redaction-key", {"extproc"}),
         ("tls", {"envoy"}),
         ("bootstrap", {"envoy-bootstrap", "envoy"}),
         ("archive", {"capture", "keeper"}),
@@ -138,6 +139,7 @@ def test_every_path_in_the_settings_lies_in_a_mount_of_whoever_opens_it(
     opens["policy-bundle"] += [settings.policy.bundle]
     opens["envoy-bootstrap"] += [c.api_key.file for _, _, c in teams.callers() if c.api_key is not None]
     opens["extproc"] += [settings.capture.spool_dir, settings.fingerprint_key and settings.fingerprint_key.file]
+    opens["extproc"] += [settings.redaction.key and settings.redaction.key.file]
     opens["capture"] += [settings.capture.spool_dir, settings.capture.archive_dir]
     opens["keeper"] += [settings.access_log, settings.admin_socket, settings.capture.archive_dir]
     opens["envoy"] = [settings.access_log, settings.admin_socket, settings.extproc_socket]

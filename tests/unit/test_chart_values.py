@@ -16,8 +16,8 @@ from tests.chart import CHART, FIRST_STEPS, template
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 FREE = {"policy.data", "policy.files", "service.annotations", "serviceAccount.annotations", "podAnnotations"} | {
     "podLabels", "nodeSelector", "affinity", "settings.providers", "settings.listener", "settings.policy",
-    "settings.telemetry", "envoy.resources", "opa.resources", "extproc.resources", "capture.resources",
-    "keeper.resources", "init.resources",
+    "settings.redaction", "settings.telemetry", "envoy.resources", "opa.resources", "extproc.resources",
+    "capture.resources", "keeper.resources", "init.resources",
 }  # fmt: skip
 """Values that are mappings of the user's own, or of `headgate.yaml`."""
 
@@ -52,6 +52,9 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("policy.data", {"default": {"models": ["m-1"]}}, "- m-1"),
     ("policy.files", {"rules/content/mine/mine.rego": "package mine\n"}, "path: bundle/rules/content/mine/mine.rego"),
     ("fingerprintKey.existingSecret", "fingerprints", "secretName: fingerprints"),
+    ("redactionKey.existingSecret", "placeholders", "secretName: placeholders"),
+    ("redactionKey.key", "rk", "file: /etc/headgate/redaction-key/rk"),
+    ("settings.redaction", {"period_days": 77}, "period_days: 77"),
     ("fingerprintKey.key", "fp", "file: /etc/headgate/fingerprint-key/fp"),
     ("tls.existingSecret", "gate-tls", "secretName: gate-tls"),
     ("tls.clientCa", True, "client_ca: /etc/headgate/tls/ca.crt"),

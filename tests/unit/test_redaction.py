@@ -16,7 +16,8 @@ from extproc.errors import ClientError, HeadgateError
 from extproc.framing.json_strings import string_at
 from extproc.inspection import inspect_request, rewrite_request
 from extproc.model import Call, Finding, Inspection, Limits
-from extproc.redaction import placeholder, redact_text, storable_fields
+from extproc.placeholders import placeholder
+from extproc.redaction import redact_text, storable_fields
 from extproc.scanner import Scanner
 
 SCANNER = Scanner(DETECTORS)
