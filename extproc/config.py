@@ -310,6 +310,12 @@ class Redaction(Settings):
     )
 
 
+class Detectors(Settings):
+    patterns_file: LocalPath | None = Field(
+        None, description="YAML file with patterns of your own, which Headgate's detectors are joined by"
+    )
+
+
 class LimitSettings(Settings):
     body_bytes_max: int = Field(
         64 * 1024 * 1024,
@@ -395,6 +401,7 @@ class Configuration(Settings):
     jwt: Jwt | None = Field(None, description="Needed by routes with `authentication: jwt`")
     policy: Policy = Field(description="Where OPA finds its bundle, and how long it may take")
     redaction: Redaction = Field(description="What stands for a value that was taken out")
+    detectors: Detectors = Field(description="What is looked for, beside what Headgate looks for itself")
     limits: LimitSettings = Field(description="Bounds on what one extproc holds and does")
     capture: Capture = Field(description="Spool and archive")
     telemetry: Telemetry = Field(description="Metrics and logs")
@@ -404,7 +411,8 @@ class Configuration(Settings):
     def _sections_have_defaults(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             raise ValueError("expected a mapping of settings")  # noqa: TRY004 (pydantic wants ValueError)
-        return {"listener": {}, "policy": {}, "redaction": {}, "limits": {}, "capture": {}, "telemetry": {}} | data
+        sections = ("listener", "policy", "redaction", "detectors", "limits", "capture", "telemetry")
+        return {section: {} for section in sections} | data
 
     @model_validator(mode="after")
     def _consistent(self) -> Configuration:

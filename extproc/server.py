@@ -24,6 +24,7 @@ from capture.spool.writer import SpoolWriter
 from extproc import wire
 from extproc.codecs import codec_for
 from extproc.config import Configuration
+from extproc.custom_patterns import load_patterns
 from extproc.errors import OperatorError
 from extproc.memory import MemoryBudget
 from extproc.model import Principal, PrincipalSource
@@ -60,13 +61,18 @@ def main(configuration: Configuration) -> int:
 
 
 async def _serve(configuration: Configuration) -> int:
+    patterns_file = configuration.detectors.patterns_file
+    custom = load_patterns(patterns_file) if patterns_file is not None else ()
     metrics = Metrics()
     incarnation = uuid7()
     spool = _open_spool(configuration, incarnation)
     recorder = Recorder(spool, metrics)
     limits = configuration.exchange_limits()
     workers = Workers(
-        limits, processes=configuration.limits.workers, inline_bytes_max=configuration.limits.inline_bytes_max
+        limits,
+        processes=configuration.limits.workers,
+        inline_bytes_max=configuration.limits.inline_bytes_max,
+        custom=custom,
     )
     workers.start()
     policy = _policy(configuration, metrics)

@@ -18,12 +18,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from extproc.codec import ResponseDecoder
 from extproc.codecs import CODECS
-from extproc.detectors import DETECTORS
+from extproc.custom_patterns import CustomPattern, all_detectors
 from extproc.errors import HeadgateError, LimitExceeded
 from extproc.events import Inspect, Inspected, Rewrite, RewriteFailed, Rewritten
 from extproc.inspection import inspect_request, rewrite_request
@@ -46,10 +45,23 @@ def cpu_budget(inspect_ms_max: int) -> Callable[[], None]:
     return check
 
 
-@lru_cache(maxsize=1)
+class _Process:
+    """What this process looks for: set once, when it starts."""
+
+    custom: tuple[CustomPattern, ...] = ()
+    scanner: Scanner | None = None
+
+
+def use_patterns(custom: tuple[CustomPattern, ...]) -> None:
+    """From now on this process looks for `custom` as well."""
+    _Process.custom, _Process.scanner = custom, None
+
+
 def scanner() -> Scanner:
     """This process's compiled detectors."""
-    return Scanner(DETECTORS)
+    if _Process.scanner is None:
+        _Process.scanner = Scanner(all_detectors(_Process.custom))
+    return _Process.scanner
 
 
 def inspect_body(api: str, call: Call, body: bytes, limits: Limits) -> tuple[Inspection, bytes]:
@@ -86,9 +98,10 @@ def finish_decoder(decoder: ResponseDecoder, complete: bool) -> ResponseFacts:
     return decoder.finish(complete=complete)
 
 
-def _worker_started() -> None:
+def _worker_started(custom: tuple[CustomPattern, ...]) -> None:
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends the pool
+    use_patterns(custom)
     scanner()
 
 
@@ -147,17 +160,25 @@ class Turns:
 class Workers:
     """Runs the pure jobs: small ones in place, large ones in a pool of processes."""
 
-    def __init__(self, limits: Limits, *, processes: int, inline_bytes_max: int) -> None:
+    def __init__(
+        self, limits: Limits, *, processes: int, inline_bytes_max: int, custom: tuple[CustomPattern, ...] = ()
+    ) -> None:
+        """`custom`: patterns that this deployment adds, checked."""
         self._limits = limits
         self._processes = processes
         self._inline_bytes_max = inline_bytes_max
         self._pool: ProcessPoolExecutor | None = None
         self._turns = Turns(processes)
+        self._custom = custom
+        use_patterns(custom)  # small bodies are inspected here
 
     def start(self) -> None:
         """Start the pool before the first large body needs it."""
         self._pool = ProcessPoolExecutor(
-            self._processes, mp_context=multiprocessing.get_context("forkserver"), initializer=_worker_started
+            self._processes,
+            mp_context=multiprocessing.get_context("forkserver"),
+            initializer=_worker_started,
+            initargs=(self._custom,),
         )
         self._pool.submit(scanner)
 

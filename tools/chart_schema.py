@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from extproc.config import Configuration
+from extproc.custom_patterns import PatternsFile
 from extproc.teams import Teams
 
 SCHEMA: Final = Path(__file__).resolve().parents[1] / "helm" / "values.schema.json"
 SET_BY_THE_CHART: Final[Mapping[str, frozenset[str]]] = {
-    "Configuration": frozenset({"version", "replica_id", "run_dir", "teams", "fingerprint_key"}),
+    "Configuration": frozenset({"version", "replica_id", "run_dir", "teams", "fingerprint_key", "detectors"}),
     "Listener": frozenset({"address", "tls"}),
     "Jwt": frozenset({"jwks_file"}),
     "Policy": frozenset({"bundle", "socket", "state_dir", "bundle_token", "verification_key_file"}),
@@ -35,9 +36,10 @@ Node = dict[str, Any]
 
 
 def derived() -> Node:
-    """The `$defs` of the chart's schema: `Configuration`, `Team` and what they are made of."""
+    """The `$defs` of the chart's schema: `Configuration`, `Team`, `CustomPattern` and what they are made of."""
     configuration, teams = Configuration.model_json_schema(), Teams.model_json_schema()
     models: dict[str, Node] = {**configuration.pop("$defs"), **teams.pop("$defs"), "Configuration": configuration}
+    models |= PatternsFile.model_json_schema()["$defs"]
     secret = models.pop("Secret")
     result = {name: _without_chart_fields(name, model) for name, model in sorted(models.items())}
     for name, folder in FOLDERS.items():
@@ -51,7 +53,7 @@ def derived() -> Node:
         }
     result["Configuration"]["properties"]["providers"]["minProperties"] = 1
     result["Configuration"]["properties"]["routes"]["minItems"] = 1
-    reachable = _reachable(result, ("Configuration", "Team"))
+    reachable = _reachable(result, ("Configuration", "Team", "CustomPattern"))
     return {name: node for name, node in result.items() if name in reachable}
 
 

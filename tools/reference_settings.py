@@ -16,7 +16,8 @@ _INTRO = """\
 
 Generated from `extproc/config.py` by `make docs`; do not edit by hand.
 
-Two files: `headgate.yaml`, and the teams file that it names. Unknown fields are errors, and every error stops start-up
+Two files: `headgate.yaml`, and the teams file that it names; a third one, with patterns of your own, if you like
+([how](security.md#patterns-of-your-own)). Unknown fields are errors, and every error stops start-up
 and names the file, the field and what is expected: `headgate config check` says so without starting anything.
 `headgate config schema` (and `--teams`) prints the JSON Schema for an editor. Relative paths are relative to the file
 they stand in. A file is read at start: restart the process to apply a change
@@ -28,10 +29,15 @@ A limit carries its unit in its name, and its line says what happens beyond it.
 
 def settings_page() -> str:
     from extproc.config import Configuration, Secret
+    from extproc.custom_patterns import PatternsFile
     from extproc.teams import Teams
 
     lines = [_INTRO]
-    for title, model in (("headgate.yaml", Configuration), ("The teams file", Teams)):
+    for title, model in (
+        ("headgate.yaml", Configuration),
+        ("The teams file", Teams),
+        ("The patterns file", PatternsFile),
+    ):
         lines += [f"## {title}", ""]
         for path, section in sections(model):
             if section is not Secret:

@@ -51,6 +51,7 @@ def add_parsers(subparsers: Subparsers) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
+    from extproc.custom_patterns import load_patterns
     from extproc.teams import load_teams
 
     path = find_config(arguments.config)
@@ -58,6 +59,9 @@ def run_check(arguments: argparse.Namespace) -> int:
     teams = load_teams(settings.teams)
     print(f"{path}: fine: {len(settings.routes)} routes, {len(settings.providers)} providers")
     print(f"{settings.teams}: fine: {len(teams.teams)} teams, {len(teams.callers())} callers")
+    if settings.detectors.patterns_file is not None:
+        patterns = load_patterns(settings.detectors.patterns_file)
+        print(f"{settings.detectors.patterns_file}: fine: {len(patterns)} patterns")
     if settings.policy.bundle_url is None and not settings.policy.bundle.exists():
         raise OperatorError("policy_missing", f"{path}: policy.bundle: there is no {settings.policy.bundle}")
     return 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from capture.output import FORMATS, output
 from extproc.commands import Subparsers
+from extproc.detector import Detector
 from extproc.errors import OperatorError
 
 INPUT_BYTES_MAX = 256 * 1024 * 1024
@@ -21,17 +23,24 @@ def add_parsers(subparsers: Subparsers) -> None:
         "scan",
         help="run the detectors over text, JSON or JSONL, one JSON object per input",
         description="Runs the detectors. JSONL: each line's `text` is one input; JSON: the `text` of the object or of "
-        "each in a list; anything else, or - for stdin: one input. Offsets are Unicode code points.",
+        "each in a list; anything else, or - for stdin: one input. Offsets are Unicode code points. With --list: every "
+        "entity that can be found, what it is, and what a hit of it looks like.",
     )
-    scan.add_argument("paths", nargs="+", metavar="PATH", help="a text, .json or .jsonl file; - is stdin")
+    what = scan.add_mutually_exclusive_group(required=True)
+    what.add_argument("paths", nargs="*", default=[], metavar="PATH", help="a text, .json or .jsonl file; - is stdin")
+    what.add_argument("--list", action="store_true", help="list the entities instead")
+    scan.add_argument("--config", type=Path, metavar="FILE", help="headgate.yaml, for the patterns that it adds")
+    scan.add_argument("--format", choices=FORMATS, default="table", help="of --list")
     scan.set_defaults(run=run_scan)
 
 
 def run_scan(arguments: argparse.Namespace) -> int:
-    from extproc.detectors import DETECTORS
     from extproc.scanner import Scanner
 
-    scanner = Scanner(DETECTORS)
+    detectors = _detectors(arguments.config)
+    if arguments.list:
+        return _list(detectors, arguments.format)
+    scanner = Scanner(detectors)
     index, hits = 0, 0
     for path in arguments.paths:
         for text in _texts(path):
@@ -48,6 +57,24 @@ def run_scan(arguments: argparse.Namespace) -> int:
             print(json.dumps({"index": index, "findings": findings}))
             index, hits = index + 1, hits + len(findings)
     return 1 if hits else 0
+
+
+def _detectors(config: Path | None) -> Sequence[Detector]:
+    from extproc.config import load
+    from extproc.custom_patterns import all_detectors, load_patterns
+
+    patterns_file = load(config).detectors.patterns_file if config is not None else None
+    return all_detectors(load_patterns(patterns_file) if patterns_file is not None else ())
+
+
+def _list(detectors: Sequence[Detector], format_: str) -> int:
+    rows = sorted(
+        (detector.data_class, note.name, note.what, note.form, note.presidio)
+        for detector in detectors
+        for note in detector.notes
+    )
+    output(format_).rows(("data_class", "entity", "what", "form", "presidio"), rows)
+    return 0
 
 
 def _code_points(data: bytes, offset: int) -> int:

@@ -33,7 +33,7 @@ def _ipv4(text: bytes, start: int, end: int) -> Iterable[Span]:
 def _ipv6(text: bytes, start: int, end: int) -> Iterable[Span]:
     """RFC 4291 §2.2: eight groups, or `::` for some; of short ones those that no programming language writes."""
     value = text[start:end].rstrip(b".")
-    if value.endswith(b":") and not value.endswith(b"::"):
+    if value.endswith(b":::") or (value.endswith(b":") and not value.endswith(b"::")):
         value = value[:-1]
     end = start + len(value)
     if b"::" not in value and value.count(b":") != (6 if b"." in value else 7):
@@ -73,7 +73,7 @@ DETECTOR: Final = PatternDetector(
             (
                 Recogniser(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b", _ipv4, 15),
                 Recogniser(
-                    r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?",
+                    r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:\.[0-9]{1,3}){0,3}",
                     _ipv6,
                     _IPV6_BYTES_MAX,
                     is_whole=True,

@@ -37,6 +37,12 @@ env:
   mountPath: /etc/headgate/teams.yaml
   subPath: teams.yaml
   readOnly: true
+{{- if .Values.patterns }}
+- name: config
+  mountPath: /etc/headgate/patterns.yaml
+  subPath: patterns.yaml
+  readOnly: true
+{{- end }}
 - name: run
   mountPath: /run/headgate
 - name: tmp

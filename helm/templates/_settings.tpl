@@ -39,6 +39,9 @@ here and nowhere in the values, so that the two cannot disagree.
   "capture" (merge $capture $settings.capture)
   "telemetry" (merge $telemetry $settings.telemetry)
 -}}
+{{- if .Values.patterns -}}
+{{- $_ := set $all "detectors" (dict "patterns_file" "/etc/headgate/patterns.yaml") -}}
+{{- end -}}
 {{- if .Values.fingerprintKey.existingSecret -}}
 {{- $file := printf "/etc/headgate/fingerprint-key/%s" .Values.fingerprintKey.key -}}
 {{- $_ := set $all "fingerprint_key" (dict "file" $file) -}}

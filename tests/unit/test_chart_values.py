@@ -34,6 +34,7 @@ def leaves(node: dict[str, Any], above: str = "") -> list[str]:
 LEAVES = leaves(DEFAULTS)
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 RESOURCES = {"requests": {"cpu": "123m"}}
+PATTERN = {"entity": "BADGE", "data_class": "pii", "pattern": "B-[0-9]{4}", "examples": {"hits": ["B-1234"]}}
 BY_DEFAULT_ELSEWHERE = {"settings.providers", "settings.routes", "teams", "providerKeys.existingSecret"} | {
     "clientKeys.existingSecret"
 }
@@ -51,6 +52,7 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("settings.telemetry", {"log_level": "error"}, "log_level: error"),
     ("policy.data", {"default": {"models": ["m-1"]}}, "- m-1"),
     ("policy.files", {"rules/content/mine/mine.rego": "package mine\n"}, "path: bundle/rules/content/mine/mine.rego"),
+    ("patterns", [PATTERN], "mountPath: /etc/headgate/patterns.yaml"),
     ("fingerprintKey.existingSecret", "fingerprints", "secretName: fingerprints"),
     ("redactionKey.existingSecret", "placeholders", "secretName: placeholders"),
     ("redactionKey.key", "rk", "file: /etc/headgate/redaction-key/rk"),
