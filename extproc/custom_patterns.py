@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -40,6 +41,7 @@ PATTERN_CHARS_MAX: Final = 1_000
 PROGRAM_SIZE_MAX: Final = 1_000
 """RE2's own measure of a compiled pattern. Larger ones, such as counted repetitions of wide classes, would make all
 texts dearer: they are part of one automaton with every other pattern."""
+_ASCII: Final = frozenset(range(0x80))
 _CHECKSUMS: Final = {
     "luhn": lambda value: luhn(digits_of(value)),
     "iban": lambda value: len(value) > 4 and iban_valid(value.translate(None, b" -").upper()),
@@ -153,13 +155,19 @@ def _detector(data_class: str, patterns: Iterable[CustomPattern]) -> PatternDete
 
 def _recogniser(pattern: CustomPattern) -> Recogniser:
     check = _check(pattern)
-    if not pattern.context:
-        return Recogniser(pattern.pattern, check, pattern.match_bytes_max)
-    ascii_words = [re.escape(word) for word in pattern.context if word[0].isascii()]
-    others = [re.escape(word) for word in pattern.context if not word[0].isascii()]
-    words = "|".join(ascii_words or others)
-    foreign = "|".join(others if ascii_words else [])
-    return after_words(pattern.pattern, words, check, pattern.match_bytes_max, foreign=foreign)
+    recogniser = Recogniser(pattern.pattern, check, pattern.match_bytes_max)
+    if pattern.context:
+        words, foreign = _words(pattern.context)
+        recogniser = after_words(pattern.pattern, words, check, pattern.match_bytes_max, foreign=foreign)
+    # Where it may begin inside a character, its hits begin before that.
+    return replace(recogniser, begins_elsewhere=not recogniser.starts() <= _ASCII)
+
+
+def _words(context: Sequence[str]) -> tuple[str, str]:
+    """As `after_words` wants them: those that begin in ASCII, the others."""
+    ascii_words = [re.escape(word) for word in context if word[0].isascii()]
+    others = [re.escape(word) for word in context if not word[0].isascii()]
+    return "|".join(ascii_words), "|".join(others)
 
 
 def _check(pattern: CustomPattern) -> Check:

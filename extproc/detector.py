@@ -32,6 +32,10 @@ class EntityPattern:
     trigger: str
     """RE2 syntax: is found in every text that holds a hit of the pattern. Short, because all triggers together are one
     automaton."""
+    starts: frozenset[int]
+    """The bytes that a hit may begin with: at any other one, a stream has nothing to hold back for this pattern."""
+    match_bytes_max: int
+    """No hit of the pattern is longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Any, Final
 import re2
 
 from extproc.detector import EntityNote, EntityPattern, Match
+from extproc.first_bytes import ALL, UnreadablePatternError, first_bytes
 
 Span = tuple[int, int, float]
 """Start, end (UTF-8 bytes, half-open) and score."""
@@ -58,6 +59,17 @@ class Recogniser:
     """What the prefilter looks for instead of the pattern: found in every text in which `check` accepts a candidate."""
     is_whole: bool = False
     """A rejected candidate hides no other one inside it."""
+    begins_elsewhere: bool = False
+    """`check` may let a hit begin with a byte that the pattern (its group) cannot begin with."""
+
+    def starts(self) -> frozenset[int]:
+        """The bytes that a hit may begin with; all of them where that cannot be read from the pattern."""
+        if self.begins_elsewhere:
+            return ALL
+        try:
+            return first_bytes(self.pattern)
+        except UnreadablePatternError:
+            return ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,10 @@ class PatternDetector:
         self._compiled = tuple(
             (e.name, r, re2.compile(r.pattern.encode(), options())) for e in given for r in e.recognisers
         )
-        self.patterns = tuple(EntityPattern(e, r.pattern, r.trigger or r.pattern) for e, r, _ in self._compiled)
+        self.patterns = tuple(
+            EntityPattern(e, r.pattern, r.trigger or r.pattern, r.starts(), r.match_bytes_max)
+            for e, r, _ in self._compiled
+        )
         self.match_bytes_max = max(r.match_bytes_max for _, r, _ in self._compiled)
 
     def scan(self, text: bytes, seen: Collection[int]) -> Iterator[Match]:
@@ -201,7 +216,8 @@ def code(valid: Callable[[bytes], bool], score: float) -> Check:
 def words_pattern(words: str, foreign: str = "") -> str:
     """RE2 syntax for any of `words` (alternatives) at the beginning of a word, in any case, or of `foreign` anywhere:
     those that do not begin in ASCII, where RE2 knows no beginning of a word."""
-    return rf"(?i)(?:\b|_)(?:{words})" + (f"|{foreign}" if foreign else "")
+    told = [rf"(?:\b|_)(?:{words})"] if words else []
+    return "(?i)" + "|".join([*told, foreign] if foreign else told)
 
 
 def after_words(

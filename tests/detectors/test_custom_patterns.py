@@ -36,6 +36,13 @@ PROJECT = {
     "score": 0.9,
     "examples": {"hits": ["Project Aurora is late"]},
 }
+BADGE = {
+    "entity": "BADGE",
+    "data_class": "pii",
+    "pattern": r"\bB-[0-9]{4}\b",
+    "context": ["табель"],
+    "examples": {"hits": ["табель B-1234"], "misses": ["B-1234"]},
+}
 LOYALTY = {
     "entity": "LOYALTY_CARD",
     "data_class": "pii",
@@ -68,12 +75,13 @@ def written(folder: Path, *patterns: dict[str, Any]) -> Path:
     [
         ("EMPLOYEE_ID", "the Employee «E-123456» left"),
         ("EMPLOYEE_ID", "сотрудник «E-123456»"),
+        ("BADGE", "табель «B-1234»"),
         ("PROJECT_NAME", "we call it project «AURORA» here"),
         ("LOYALTY_CARD", "card «9000000000" + luhn_digit("9000000000") + "» ok"),
     ],
 )
 def test_a_pattern_of_the_deployment_is_found(tmp_path: Path, entity: str, marked: str) -> None:
-    scanner = Scanner(all_detectors(load_patterns(written(tmp_path, EMPLOYEE, PROJECT, LOYALTY))))
+    scanner = Scanner(all_detectors(load_patterns(written(tmp_path, EMPLOYEE, PROJECT, BADGE, LOYALTY))))
     assert found(scanner, plain(marked)) == [(entity, hit) for hit in hits_of(marked)]
 
 
@@ -100,6 +108,15 @@ def test_a_hit_is_whole_characters_whatever_the_pattern_says(tmp_path: Path) -> 
     odd = {"entity": "ODD", "data_class": "odd", "pattern": "x.", "examples": {"hits": ["xy"]}}
     scanner = Scanner(all_detectors(load_patterns(written(tmp_path, odd))))
     assert found(scanner, "x🔑 xé") == [("ODD", "x🔑"), ("ODD", "xé")]
+
+
+def test_a_pattern_that_may_begin_inside_a_character_holds_back_everywhere(tmp_path: Path) -> None:
+    odd = {"entity": "ODD", "data_class": "odd", "pattern": "[^a]x", "examples": {"hits": ["bx"]}}
+    detector = all_detectors(load_patterns(written(tmp_path, odd)))[-1]
+    assert found(Scanner([detector]), "éx") == [("ODD", "éx")]
+    assert detector.patterns[0].starts == frozenset(range(256))
+    named = all_detectors(load_patterns(written(tmp_path, EMPLOYEE)))[-1]
+    assert named.patterns[0].starts == frozenset(b"E")
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [

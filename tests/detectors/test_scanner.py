@@ -163,9 +163,9 @@ def test_a_detector_is_asked_only_for_patterns_whose_trigger_was_seen() -> None:
         name, data_class, match_bytes_max = "spy", "pii", 8
         notes = (EntityNote("A", "a", "", presidio=False), EntityNote("B", "b", "", presidio=False))
         patterns = (
-            EntityPattern("A", "aaaa", "aaa"),
-            EntityPattern("B", "bbb", "bbb"),
-            EntityPattern("B", "bbb+", "bbb"),
+            EntityPattern("A", "aaaa", "aaa", frozenset(b"a"), 8),
+            EntityPattern("B", "bbb", "bbb", frozenset(b"b"), 8),
+            EntityPattern("B", "bbb+", "bbb", frozenset(b"b"), 8),
         )
 
         def scan(self, text: bytes, seen: Collection[int]) -> list[Match]:

@@ -14,6 +14,7 @@ from typing import Final
 import re2
 
 from extproc.detector import EntityNote, EntityPattern, Match
+from extproc.first_bytes import first_bytes
 from extproc.recogniser import options
 
 REACH_BYTES: Final = 4096
@@ -85,7 +86,9 @@ class CueDetector:
     def __init__(self, name: str, cues: tuple[Cue, ...]) -> None:
         self._name = name
         self._cues = tuple((cue, re2.compile(cue.pattern.encode(), options())) for cue in cues)
-        self.patterns = tuple(EntityPattern(name, cue.pattern, cue.pattern) for cue in cues)
+        self.patterns = tuple(
+            EntityPattern(name, cue.pattern, cue.pattern, first_bytes(cue.pattern), CUE_BYTES_MAX) for cue in cues
+        )
         self.match_bytes_max = CUE_BYTES_MAX
 
     def scan(self, text: bytes, seen: Collection[int]) -> Iterator[Match]:

@@ -171,12 +171,14 @@ ENCODED: Final = (
         r"(?i)\b(?:vtaber|qvfertneq|sbetrg|erirny|cevag|ercrng)\b[^.\n]{0,80}?\b(?:vafgehpgvba|cebzcg|ehyrf|thvqryvar|nobir)",
         _undone_near(_rot13, 0.9),
         2 * _NEAR_BYTES,
+        begins_elsewhere=True,
     ),
     Recogniser(
         r"(?i)\b(?:[i1!|]gn[o0]r[e3]|d[i1!]sr[e3]g[a4@]rd|f[o0]rg[e3][t7]|r[e3]v[e3][a4@][l1])\b[^.\n]{0,80}?"
         r"(?:[i1!|]n[s5$][t7]ruc|pr[o0]mp[t7]|rul[e3][s5$]|gu[i1!]d[e3]l|[a4@]b[o0]v[e3])",
         _undone_near(_plain_letters, 0.85),
         2 * _NEAR_BYTES,
+        begins_elsewhere=True,
         trigger=r"(?i)\b(?:[i1!|]gn[o0]r[e3]|d[i1!]sr[e3]g[a4@]rd|f[o0]rg[e3][t7]|r[e3]v[e3][a4@][l1])\b",
     ),
     Recogniser(
