@@ -15,8 +15,9 @@ from typing import Final
 from extproc.detector import Detector
 from extproc.prefilter import Prefilter
 
-WINDOW_BYTES: Final = 1024 * 1024
-"""Longer texts are scanned in pieces of this size, which overlap so that no hit is lost between two."""
+WINDOW_BYTES: Final = 256 * 1024
+"""Longer texts are scanned in pieces of this size, which overlap so that no hit is lost between two. Hostile ones cost
+some 100 ms, and `budget` is asked between two."""
 BUDGET_MATCHES: Final = 1024
 """`budget` is asked again after this many hits."""
 
@@ -60,31 +61,32 @@ class Scanner:
         Hits of different layers may overlap: policy must hear of each. `budget` is called between steps of bounded work
         and may raise to stop the scan.
         """
+        if len(text) > self._window_bytes:
+            matches = self._scan_windows(text, budget)
+        elif seen := self._prefilter.seen(text):
+            matches = self._scan_patterns(text, seen)
+        else:
+            return []  # nearly all texts
         found: list[ScannedMatch] = []
-        for match in self._scan_windows(text, budget):
+        for match in matches:
             found.append(match)
             if len(found) % BUDGET_MATCHES == 0:
                 budget()
         return _by_layers(found) if len(found) > 1 else found
 
     def _scan_windows(self, text: bytes, budget: Callable[[], None]) -> Iterator[ScannedMatch]:
-        if len(text) <= self._window_bytes:
-            yield from self._scan_window(text)
-            return
         margin = self._match_bytes_max
         for begin in range(0, len(text), self._window_bytes):
             budget()
             end = begin + self._window_bytes
             left = max(0, begin - margin)
-            for hit in self._scan_window(text[left : end + margin]):
+            window = text[left : end + margin]
+            for hit in self._scan_patterns(window, self._prefilter.seen(window)):
                 # A hit belongs to the window it begins in; the margins give it its surroundings and its end.
                 if begin <= hit.start + left < end:
                     yield ScannedMatch(hit.entity, hit.data_class, hit.start + left, hit.end + left, hit.score)
 
-    def _scan_window(self, text: bytes) -> Iterator[ScannedMatch]:
-        seen = self._prefilter.seen(text)
-        if not seen:
-            return
+    def _scan_patterns(self, text: bytes, seen: Sequence[int]) -> Iterator[ScannedMatch]:
         wanted: defaultdict[int, list[int]] = defaultdict(list)
         for one in seen:
             place, index = self._places[one]
