@@ -263,7 +263,7 @@ def _observe() -> Node:
             grpc_service={"envoy_grpc": {"cluster_name": OBSERVE_CLUSTER}},
             observability_mode=True,
             failure_mode_allow=True,
-            deferred_close_timeout="1s",
+            deferred_close_timeout="5s",  # Envoy's default: how far a busy sidecar may fall behind before rows are cut
             processing_mode={
                 "request_header_mode": "SEND",
                 "request_body_mode": "STREAMED",

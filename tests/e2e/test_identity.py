@@ -198,6 +198,7 @@ def test_policy_is_asked_without_any_key_text_or_header(make_stack: Callable[...
     told = [json.loads(reason["message"]) for reason in done.facts["reasons"]]
     assert {key: value for part in told for key, value in part.items()} == {
         "schema_version": 1,
+        "date": f"{done.facts['ts']:%Y-%m-%d}",
         "phase": "request",
         "mode": "enforce",
         "route": {

@@ -37,7 +37,6 @@ USAGE_COLUMNS = (
 )
 PROBLEMS = {
     "bedrock-converse-n-200-pydantic-ai-ca754a02": "malformed_json",  # the recording lost the request's last bytes
-    "openai-completions-n-400-ai-gateway-979fa3d0": "invalid_request",  # max_tokens: -1, which OpenAI refused as well
 }
 """Requests that an enforced route would have refused as they came; in shadow they pass, and their rows say so."""
 VECTORS = {"openai.embeddings", "openai.rerank", "gemini.embed_content", "cohere.v2.embed", "ollama.embed"}

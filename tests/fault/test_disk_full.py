@@ -131,7 +131,7 @@ def test_a_spool_that_nobody_empties_fills_up_and_recovers_when_capture_is_back(
     settings = {**QUICK, "capture": {"flush_interval_s": 0.2, "spool_bytes_max": 400_000, "segment_bytes_max": 65_536}}
     with Gateway(tmp_path_factory.mktemp("small"), settings) as small:
         with small.dead("capture"):
-            replies = [small.send(ENFORCED, chat(BIG_PROMPT)) for _ in range(40)]
+            replies = [small.send(ENFORCED, chat(BIG_PROMPT)) for _ in range(100)]
             statuses = [reply.status for reply in replies]
             assert statuses == sorted(statuses)  # from some point on, all are refused
             assert set(statuses) == {200, 503}

@@ -393,6 +393,8 @@ def test_a_stopped_opa_is_a_time_out_within_the_deadline_and_comes_back(run: Any
             await client.decide(DENIED)
             client._deadline_ms = DEADLINE_MS
             os.kill(opa.process.pid, signal.SIGSTOP)
+            while Path(f"/proc/{opa.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                await asyncio.sleep(0)  # the signal takes its time
             try:
                 for _ in range(2):  # with a kept connection, and with a new one
                     began = time.monotonic()
