@@ -37,6 +37,15 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]],
     return runner
 
 
+def stop(pid: int) -> None:
+    """Stopped when this returns: the signal takes its time."""
+    os.kill(pid, signal.SIGSTOP)
+    until_s = time.monotonic() + 10
+    while Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < until_s
+        os.sched_yield()
+
+
 async def code_of(answer: Awaitable[object]) -> str:
     with pytest.raises(DependencyError) as refused:
         await answer
@@ -392,9 +401,7 @@ def test_a_stopped_opa_is_a_time_out_within_the_deadline_and_comes_back(run: Any
         async with OpaClient(opa.socket_path, deadline_ms=PATIENT_MS) as client:
             await client.decide(DENIED)
             client._deadline_ms = DEADLINE_MS
-            os.kill(opa.process.pid, signal.SIGSTOP)
-            while Path(f"/proc/{opa.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-                await asyncio.sleep(0)  # the signal takes its time
+            stop(opa.process.pid)
             try:
                 for _ in range(2):  # with a kept connection, and with a new one
                     began = time.monotonic()
