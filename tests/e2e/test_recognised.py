@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from extproc.stack import Stack
@@ -13,10 +15,12 @@ NOBODYS_PATH = "/v1/our-own/assistant"
 
 
 def test_without_leave_for_the_path_it_is_refused_in_the_format_of_the_api_it_looks_like(stack: Stack) -> None:
-    row = refused(deliver(stack, OPENAI, dict(OPENAI.document), path=f"/openai{NOBODYS_PATH}"), "access.opaque_calls")
+    said = f"hello {uuid.uuid4()}"  # of a conversation of its own: what a session said before is not said again
+    document = {**OPENAI.document, "messages": [{"role": "user", "content": said}]}
+    row = refused(deliver(stack, OPENAI, document, path=f"/openai{NOBODYS_PATH}"), "access.opaque_calls")
     assert (row["api"], row["gen_ai_operation_name"]) == ("openai.chat", "chat")
     assert row["gen_ai_request_model"] == OPENAI.document["model"]
-    assert row["prompt_text"] == "hello"
+    assert row["prompt_text"] == said
 
 
 def test_in_shadow_it_passes_and_its_row_tells_what_it_was(stack: Stack) -> None:
