@@ -16,8 +16,8 @@ import pytest
 from extproc.stack import Stack, plan
 from tests.e2e.gate import EXAMPLE
 
-QUICK = {"capture": {"flush_interval_s": 0.3}}
-"""Rows appear soon, so that tests need not wait."""
+QUICK: dict[str, dict[str, Any]] = {"capture": {"flush_interval_s": 0.3}, "policy": {"deadline_ms": 2_000}}
+"""Rows appear soon, so that tests need not wait; a busy machine judges all the same."""
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,8 @@ def make_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
             report: Callable[[str], None] = lambda _: None,
         ) -> Stack:
             merged = QUICK | (settings or {})
-            merged["capture"] = QUICK["capture"] | merged.get("capture", {})
+            for section, quick in QUICK.items():
+                merged[section] = quick | merged.get(section, {})
             state = tmp_path / f"state-{len(list(tmp_path.iterdir()))}"
             chosen = plan(config, upstream=upstream, state=state, port=0, concurrency=1, settings=merged)
             return running.enter_context(Stack(chosen, report=report))
